@@ -1,0 +1,1 @@
+"""Keybearer lets AI agents act for people without ever holding their keys."""
