@@ -1,11 +1,20 @@
 """What every test may ask for."""
 
+import asyncio
+import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
+import asyncpg
 import pytest
 from keybearer.cli import postgres
+from keybearer.kit.database import Database
+from keybearer.migrations import cluster, runner
+
+TENANT = UUID("00000000-0000-7000-8000-000000000001")
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +26,61 @@ def postgres_server() -> Iterator[postgres.Server]:
         postgres.running(Path(folder), settings=careless) as server,
     ):
         yield server
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """A migrated database: `url` is the application's login, `owner_url` the migrating one."""
+
+    __test__ = False
+    name: str
+    url: str
+    owner_url: str
+    superuser_url: str
+
+
+@pytest.fixture(scope="session")
+def template(postgres_server: postgres.Server) -> TestDatabase:
+    """A migrated database that each test copies."""
+    database = _named(postgres_server, "keybearer_template")
+    asyncio.run(
+        cluster.prepare(
+            postgres_server.superuser_dsn(),
+            database=database.name,
+            app_password="app",
+            migration_password="migrator",
+        )
+    )
+    asyncio.run(runner.migrate(database.owner_url))
+    return database
+
+
+@pytest.fixture
+async def database(postgres_server: postgres.Server, template: TestDatabase) -> AsyncIterator[TestDatabase]:
+    """A database of this test's own."""
+    database = _named(postgres_server, f"test_{secrets.token_hex(6)}")
+    connection = await asyncpg.connect(postgres_server.superuser_dsn())
+    try:
+        await connection.execute(
+            f"CREATE DATABASE {database.name} TEMPLATE {template.name} STRATEGY file_copy OWNER keybearer_owner"
+        )
+        yield database
+        await connection.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def db(database: TestDatabase) -> AsyncIterator[Database]:
+    db = Database(database.url)
+    yield db
+    await db.close()
+
+
+def _named(server: postgres.Server, name: str) -> TestDatabase:
+    return TestDatabase(
+        name=name,
+        url=server.dsn(cluster.APP_LOGIN, "app", name),
+        owner_url=server.dsn(cluster.MIGRATION_LOGIN, "migrator", name),
+        superuser_url=server.superuser_dsn(name),
+    )

@@ -1,0 +1,12 @@
+"""What can go wrong when something is sealed or opened."""
+
+
+class EnvelopeError(Exception):
+    """A ciphertext does not open: changed, moved to another row, or sealed under another key.
+
+    Never says more, and is never caught to carry on with nothing: the row is unusable.
+    """
+
+
+class UnknownKey(EnvelopeError):
+    """The key id in the ciphertext is not in the keyring."""

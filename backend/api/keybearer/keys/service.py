@@ -1,0 +1,108 @@
+"""Seals and opens fields under the data key of their owner."""
+
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+from keybearer.keys import envelope, store
+from keybearer.keys.envelope import Owner, Place
+from keybearer.keys.errors import EnvelopeError
+from keybearer.keys.keyring import Keyring
+from keybearer.keys.store import WrappedKey
+from keybearer.kit.database import Database, Transaction
+from keybearer.kit.errors import ConfigurationError
+
+_CACHE_SIZE = 10_000
+_CACHE_SECONDS = 300.0
+
+
+class Keys:
+    """The data keys of people and tenants. A key whose row is gone is never used: each use starts from a row."""
+
+    def __init__(self, keyring: Keyring, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._keyring = keyring
+        self._monotonic = monotonic
+        self._unwrapped: OrderedDict[UUID, tuple[float, bytes, bytes]] = OrderedDict()
+
+    @property
+    def keyring(self) -> Keyring:
+        return self._keyring
+
+    async def start(self, db: Database) -> None:
+        """Registers the first key of an empty installation, and refuses a keyring that lacks a key in use (D7)."""
+        async with db.transaction(None) as tx:
+            await store.register_first_kek(tx, self._keyring.primary)
+            registered = await store.registered_keks(tx)
+        missing = registered - self._keyring.keys.keys()
+        if missing:
+            raise ConfigurationError(
+                f"KEYBEARER_KEYRING_DIR lacks the key {', '.join(sorted(missing))}, under which stored credentials are "
+                "encrypted. Restore it from the keyring backup; without it they cannot be read."
+            )
+
+    async def ensure(self, tx: Transaction, owner: Owner) -> WrappedKey:
+        """The owner's data key, made at first need."""
+        found = await store.find(tx, owner)
+        if found is not None:
+            return found
+        dek_id, kek_id = uuid4(), self._keyring.primary
+        additional = envelope.dek_additional(owner, dek_id, kek_id)
+        dek = os.urandom(envelope.KEY_BYTES)
+        made = WrappedKey(dek_id, kek_id, envelope.seal(self._keyring.key(kek_id), kek_id, dek, additional))
+        if await store.add(tx, owner, made):
+            return made
+        return await self._existing(tx, owner)
+
+    async def seal(self, tx: Transaction, owner: Owner, place: Place, plaintext: bytes) -> tuple[UUID, bytes]:
+        """The id of the data key that was used, and the ciphertext."""
+        key = await self.ensure(tx, owner)
+        return key.id, self.seal_with(key, owner, place, plaintext)
+
+    async def open(self, tx: Transaction, owner: Owner, place: Place, sealed: bytes) -> bytes:
+        """Raises EnvelopeError when the owner's key was destroyed or the ciphertext belongs elsewhere."""
+        return self.open_with(await self._existing(tx, owner), owner, place, sealed)
+
+    def seal_with(self, key: WrappedKey, owner: Owner, place: Place, plaintext: bytes) -> bytes:
+        additional = envelope.field_additional(owner, place, key.id)
+        return envelope.seal(self._unwrap(key, owner), str(key.id), plaintext, additional)
+
+    def open_with(self, key: WrappedKey, owner: Owner, place: Place, sealed: bytes) -> bytes:
+        """With a wrapped key that was read in the same query as the ciphertext."""
+        additional = envelope.field_additional(owner, place, key.id)
+        return envelope.open_sealed(self._unwrap(key, owner), str(key.id), sealed, additional)
+
+    async def find(self, tx: Transaction, owner: Owner) -> WrappedKey | None:
+        return await store.find(tx, owner)
+
+    async def destroy(self, tx: Transaction, owner: Owner) -> None:
+        """Crypto-shredding: what was sealed under this key can never be read again."""
+        await store.destroy(tx, owner)
+
+    def notified(self, kind: str, subject: str) -> None:
+        """A person or tenant changed; their keys leave memory with everything else that was cached of them."""
+        if kind in {"user", "tenant"}:
+            self._unwrapped.clear()
+
+    def disconnected(self) -> None:
+        self._unwrapped.clear()
+
+    async def _existing(self, tx: Transaction, owner: Owner) -> WrappedKey:
+        key = await store.find(tx, owner)
+        if key is None:
+            raise EnvelopeError("the data key was destroyed")
+        return key
+
+    def _unwrap(self, key: WrappedKey, owner: Owner) -> bytes:
+        now = self._monotonic()
+        cached = self._unwrapped.get(key.id)
+        if cached is not None and cached[0] > now and cached[1] == key.wrapped:
+            self._unwrapped.move_to_end(key.id)
+            return cached[2]
+        additional = envelope.dek_additional(owner, key.id, key.kek_id)
+        dek = envelope.open_sealed(self._keyring.key(key.kek_id), key.kek_id, key.wrapped, additional)
+        self._unwrapped[key.id] = (now + _CACHE_SECONDS, key.wrapped, dek)
+        while len(self._unwrapped) > _CACHE_SIZE:
+            self._unwrapped.popitem(last=False)
+        return dek

@@ -1,0 +1,67 @@
+"""Rows of key-encryption keys and wrapped data keys."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Row, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from keybearer.keys.envelope import Owner
+from keybearer.keys.tables import data_keys, keks
+from keybearer.kit.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    id: UUID
+    kek_id: str
+    wrapped: bytes
+
+
+async def find(tx: Transaction, owner: Owner) -> WrappedKey | None:
+    row = (await tx.execute(select(data_keys).where(*_is(owner)))).first()
+    return _record(row) if row is not None else None
+
+
+async def add(tx: Transaction, owner: Owner, key: WrappedKey) -> bool:
+    """False when the owner has a key already. Raises IntegrityError when the KEK is not, or no longer, registered."""
+    result = await tx.execute(
+        insert(data_keys)
+        .values(
+            tenant_id=owner.tenant_id,
+            owner_kind=owner.kind,
+            owner_id=owner.id,
+            id=key.id,
+            kek_id=key.kek_id,
+            wrapped=key.wrapped,
+        )
+        .on_conflict_do_nothing(index_elements=["tenant_id", "owner_kind", "owner_id"])
+    )
+    return result.rowcount == 1
+
+
+async def destroy(tx: Transaction, owner: Owner) -> None:
+    await tx.execute(delete(data_keys).where(*_is(owner)))
+
+
+async def registered_keks(tx: Transaction) -> set[str]:
+    return set((await tx.execute(select(keks.c.id))).scalars())
+
+
+async def register_first_kek(tx: Transaction, kek_id: str) -> None:
+    """Only on an empty installation: afterwards a rotation alone adds and retires."""
+    count = (await tx.execute(select(func.count()).select_from(keks))).scalar_one()
+    if count == 0:
+        await tx.execute(insert(keks).values(id=kek_id).on_conflict_do_nothing())
+
+
+def _is(owner: Owner) -> tuple[object, ...]:
+    return (
+        data_keys.c.tenant_id == owner.tenant_id,
+        data_keys.c.owner_kind == owner.kind,
+        data_keys.c.owner_id == owner.id,
+    )
+
+
+def _record(row: Row[tuple[object, ...]]) -> WrappedKey:
+    return WrappedKey(id=row.id, kek_id=row.kek_id, wrapped=row.wrapped)

@@ -1,0 +1,155 @@
+"""The two entrances to PostgreSQL (rule R1): explicit transactions, and single-round-trip hot reads.
+
+Both set `kb.tenant`, which row-level security compares with each row; without it no tenant row is visible.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
+
+from keybearer.kit.errors import ConfigurationError, Unavailable
+
+Transaction = AsyncConnection
+
+SCHEMA = "keybearer"
+_SERVER_SETTINGS = {
+    "search_path": SCHEMA,
+    "application_name": "keybearer",
+    "statement_timeout": "15000",
+    "lock_timeout": "10000",
+    "idle_in_transaction_session_timeout": "30000",
+    "jit": "off",
+}
+_CONNECT_SECONDS = 5
+_SET_TENANT = text("SELECT set_config('kb.tenant', :tenant, true)")
+_NOTIFY = text("SELECT pg_notify('keybearer', :payload)")
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+)
+
+
+class Database:
+    """A pool of connections of the application role.
+
+    Every method raises `Unavailable("database_unavailable")` when PostgreSQL cannot be reached.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self._url = url
+        self._engine: AsyncEngine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=self.connect,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=False,
+        )
+
+    async def connect(self) -> "asyncpg.Connection[Any]":
+        """A connection of its own; the pool opens its connections with it too."""
+        return await asyncpg.connect(
+            asyncpg_url(self._url), server_settings=_SERVER_SETTINGS, timeout=_CONNECT_SECONDS
+        )
+
+    @asynccontextmanager
+    async def transaction(self, tenant_id: UUID | None) -> AsyncIterator[Transaction]:
+        """Commits at the end of the block, before anything after it runs.
+
+        `None` sees only the tables that belong to no tenant.
+        """
+        async with _availability(), self._engine.begin() as connection:
+            if tenant_id is not None:
+                await connection.execute(_SET_TENANT, {"tenant": str(tenant_id)})
+            yield connection
+
+    async def read(self, function: str, *arguments: object) -> list[asyncpg.Record]:
+        """Calls one of the SECURITY INVOKER read functions, which set the tenant themselves.
+
+        Retried once on another connection, because a read repeats safely and a pooled connection may be a dead one.
+        """
+        placeholders = ", ".join(f"${n}" for n in range(1, len(arguments) + 1))
+        query = f"SELECT * FROM {function}({placeholders})"  # noqa: S608 -- names of our own functions, never input
+
+        async with _availability():
+            try:
+                return await self._fetch(query, arguments)
+            except (*_AWAY, asyncpg.OutdatedSchemaCacheError):
+                return await self._fetch(query, arguments)
+
+    async def _fetch(self, query: str, arguments: tuple[object, ...]) -> list[asyncpg.Record]:
+        pooled = await self._engine.raw_connection()
+        try:
+            connection: "asyncpg.Connection[Any]" = pooled.driver_connection  # type: ignore[assignment]  # asyncpg's own
+            return await connection.fetch(query, *arguments)
+        except BaseException as error:
+            if connection.is_closed() or not isinstance(error, asyncpg.PostgresError):
+                await greenlet_spawn(pooled.invalidate)
+            raise
+        finally:
+            pooled.close()
+
+    async def ping(self) -> None:
+        async with _availability(), self._engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+async def notify(tx: Transaction, kind: str, subject: object) -> None:
+    """Tells every process at commit that what it knows of `subject` is out of date.
+
+    Kinds: `token` (hex digest), `user`, `tenant`, `connection` (ids), `event` (a person's id). NOTIFY takes a lock of
+    the whole server at commit, so hot paths never do this.
+    """
+    await tx.execute(_NOTIFY, {"payload": f"{kind}:{subject}"})
+
+
+def asyncpg_url(url: str) -> str:
+    """Accepts the URL forms that SQLAlchemy and libpq users write."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in {"postgresql", "postgres"}:
+        raise ConfigurationError(
+            "KEYBEARER_DATABASE_URL must look like postgresql://user:password@host/database"
+        )
+    return f"postgresql://{rest}"
+
+
+@asynccontextmanager
+async def _availability() -> AsyncIterator[None]:
+    """Turns a database that is away into `Unavailable`; every other error passes unchanged."""
+    try:
+        yield
+    except (PoolTimeout, *_AWAY) as error:
+        raise _unavailable() from error
+    except DBAPIError as error:
+        if error.connection_invalidated or isinstance(_driver_error(error), _AWAY):
+            raise _unavailable() from error
+        raise
+
+
+def _driver_error(error: DBAPIError) -> BaseException | None:
+    return error.orig.__cause__ if error.orig is not None else None
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable(
+        "database_unavailable",
+        "The database did not answer. Nothing was changed. Try again in a few seconds.",
+        retry_after=2,
+    )

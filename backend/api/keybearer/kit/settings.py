@@ -1,0 +1,157 @@
+"""What an operator sets: environment variables with the prefix `KEYBEARER_`, read once at start."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from keybearer.kit.errors import ConfigurationError
+
+PREFIX = "KEYBEARER_"
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Fields are in the order of docs/settings.md; every name there is a field's name in capitals."""
+
+    public_url: str
+    database_url: str = field(repr=False)
+    listen_database_url: str = field(repr=False)
+    migration_database_url: str | None = field(repr=False, default=None)
+    keyring_dir: Path
+    signing_keyring_dir: Path
+    providers_dir: Path | None = None
+    database_pool_size: int = 8
+    internal_hosts: frozenset[str] = frozenset()
+    cors_origins: tuple[str, ...] = ()
+    host: str = "0.0.0.0"  # noqa: S104 -- a container's port; `keybearer up` binds loopback
+    port: int = 8080
+    internal_host: str = "0.0.0.0"  # noqa: S104
+    internal_port: int = 9090
+    trusted_proxies: tuple[str, ...] = ()
+    log_level: str = "info"
+    log_format: str = "auto"
+    log_sql: bool = False
+    public_docs: bool = False
+    ui_dir: Path | None = None
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach us over https; cookies and HSTS follow it."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def public_host(self) -> str:
+        return host_name(urlsplit(self.public_url).netloc)
+
+
+def read(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Raises ConfigurationError naming the first setting that is missing or unsafe."""
+    source = _Source(environment)
+    database_url = source.required("DATABASE_URL")
+    return Settings(
+        public_url=_public_url(source.required("PUBLIC_URL")),
+        database_url=database_url,
+        listen_database_url=source.text("LISTEN_DATABASE_URL") or database_url,
+        migration_database_url=source.text("MIGRATION_DATABASE_URL"),
+        keyring_dir=Path(source.required("KEYRING_DIR")),
+        signing_keyring_dir=Path(source.required("SIGNING_KEYRING_DIR")),
+        providers_dir=source.path("PROVIDERS_DIR"),
+        database_pool_size=source.number("DATABASE_POOL_SIZE", 8, 1, 100),
+        internal_hosts=frozenset(host_name(host) for host in source.words("INTERNAL_HOSTS")),
+        cors_origins=tuple(_cors_origin(origin) for origin in source.words("CORS_ORIGINS")),
+        host=source.text("HOST") or "0.0.0.0",  # noqa: S104
+        port=source.number("PORT", 8080, 0, 65535),
+        internal_host=source.text("INTERNAL_HOST") or "0.0.0.0",  # noqa: S104
+        internal_port=source.number("INTERNAL_PORT", 9090, 0, 65535),
+        trusted_proxies=tuple(_network(network) for network in source.words("TRUSTED_PROXIES")),
+        log_level=source.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
+        log_format=source.choice("LOG_FORMAT", "auto", ("auto", "json", "console")),
+        log_sql=source.flag("LOG_SQL"),
+        public_docs=source.flag("PUBLIC_DOCS"),
+        ui_dir=source.path("UI_DIR"),
+    )
+
+
+def host_name(netloc: str) -> str:
+    """The name of a Host header or netloc in lower case, without the port."""
+    if netloc.startswith("["):
+        return netloc[1:].partition("]")[0].lower()
+    return netloc.rpartition(":")[0].lower() if ":" in netloc else netloc.lower()
+
+
+def is_loopback(host: str) -> bool:
+    return host in LOOPBACK_NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    environment: Mapping[str, str]
+
+    def text(self, name: str) -> str | None:
+        return self.environment.get(PREFIX + name, "").strip() or None
+
+    def required(self, name: str) -> str:
+        value = self.text(name)
+        if value is None:
+            raise ConfigurationError(f"{PREFIX}{name} is not set. docs/settings.md says what it is for.")
+        return value
+
+    def path(self, name: str) -> Path | None:
+        value = self.text(name)
+        return Path(value) if value else None
+
+    def words(self, name: str) -> list[str]:
+        return (self.text(name) or "").replace(",", " ").split()
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        value = self.text(name)
+        if value is None:
+            return default
+        if not value.isdecimal() or not low <= int(value) <= high:
+            raise ConfigurationError(f"{PREFIX}{name} must be a whole number from {low} to {high}.")
+        return int(value)
+
+    def flag(self, name: str) -> bool:
+        return self.choice(name, "false", ("true", "false", "1", "0")) in {"true", "1"}
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = (self.text(name) or default).lower()
+        if value not in allowed:
+            raise ConfigurationError(f"{PREFIX}{name} must be one of {', '.join(allowed)}.")
+        return value
+
+
+def _public_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ConfigurationError(f"{PREFIX}PUBLIC_URL must look like https://keybearer.example.com, without a path.")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ConfigurationError(
+            f"{PREFIX}PUBLIC_URL is plain http on a host that is not this machine: sign-in cookies would travel in "
+            "the clear. Use https."
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _cors_origin(value: str) -> str:
+    parts = urlsplit(value)
+    exact = f"{parts.scheme}://{parts.netloc}" == value and bool(parts.hostname)
+    if not exact or "*" in value or not (parts.scheme == "https" or is_loopback(parts.hostname or "")):
+        raise ConfigurationError(
+            f"{PREFIX}CORS_ORIGINS takes exact https origins such as https://app.example.com, or http ones of this "
+            "machine; `*` and `null` are refused, because answers carry credentials."
+        )
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise ConfigurationError(
+            f"{PREFIX}TRUSTED_PROXIES takes addresses and networks such as 10.0.0.0/8."
+        ) from None

@@ -1,0 +1,1 @@
+"""Schema changes, expand and contract, run by the migrating login alone."""
