@@ -1,0 +1,1 @@
+"""What HTTP needs everywhere: problem bodies, the caller, request ids, headers, limits, paging."""

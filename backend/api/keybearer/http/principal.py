@@ -1,0 +1,24 @@
+"""How a route learns who is calling; bootstrap installs the authenticator that `sessions` implements."""
+
+from typing import Protocol
+
+from fastapi import Request
+
+from keybearer.kit.errors import NotSignedIn
+from keybearer.kit.principal import Principal
+
+
+class Authenticator(Protocol):
+    async def authenticate(self, request: Request) -> Principal | None: ...
+
+
+async def find_principal(request: Request) -> Principal | None:
+    authenticator: Authenticator = request.app.state.authenticator
+    return await authenticator.authenticate(request)
+
+
+async def current_principal(request: Request) -> Principal:
+    principal = await find_principal(request)
+    if principal is None:
+        raise NotSignedIn("not_signed_in", "Sign in, then try again. Your session may have ended.")
+    return principal

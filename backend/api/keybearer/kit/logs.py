@@ -1,0 +1,70 @@
+"""Logs: JSON where a machine reads them, readable lines on a terminal. Messages are static event names; data is in fields.
+
+`redact` is the last line of defence: nothing that looks like a secret is written, whoever put it into a field.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+_SECRETS = re.compile(
+    r"kb[sgkr]_[0-9A-Za-z]{20,}|sbx_[0-9A-Za-z_-]+|eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*|(?<=Bearer )\S+"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+)
+
+
+def configure(*, level: str = "info", style: str = "auto") -> None:
+    """`style` is json, console, or auto: console on a terminal."""
+    console = style == "console" or (style == "auto" and sys.stderr.isatty())
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if console
+        else structlog.processors.JSONRenderer()
+    )
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, *([] if console else [structlog.processors.format_exc_info]), redact, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    _adopt_standard_logging(shared, renderer, number, console=console)
+
+
+def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _SECRETS.sub("[redacted]", value)
+    return event
+
+
+def _adopt_standard_logging(shared: list[Any], renderer: Any, level: int, *, console: bool) -> None:
+    """Libraries' own lines (uvicorn, sqlalchemy) take the same road and the same redaction."""
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *([] if console else [structlog.processors.format_exc_info]),
+            redact,
+            renderer,
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.WARNING))
+    for name in ("uvicorn", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = []
+        logger.propagate = True
+        logger.setLevel(logging.WARNING)
