@@ -1,0 +1,1 @@
+"""What tests steer and read: faults, counters, reset."""

@@ -1,0 +1,1 @@
+"""A mailbox that catches what is sent to it over SMTP."""

@@ -1,0 +1,1 @@
+"""One module for each fake provider: its words, its quirks and its API."""

@@ -1,0 +1,121 @@
+"""Runs a sandbox as a real HTTP server (and an SMTP one) until it is told to stop."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from keybearer_sandbox.answers import TRANSPORT
+from keybearer_sandbox.application import create_application
+from keybearer_sandbox.inbox import smtp
+from keybearer_sandbox.sandbox import Sandbox
+from keybearer_sandbox.settings import Settings
+
+
+@dataclass(frozen=True)
+class Listening:
+    url: str
+    smtp_port: int | None
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """Ports of 0 take any free one; `smtp_port` None opens no SMTP listener."""
+
+    host: str
+    port: int
+    redirect_uris: tuple[str, ...]
+    public_url: str | None = None
+    smtp_port: int | None = None
+    state_file: Path | None = None
+    until_stdin_closes: bool = False
+
+
+async def serve(options: ServerOptions, ready: Callable[[Listening], None]) -> None:
+    """Serves until SIGTERM, SIGINT or, where asked for, the end of standard input."""
+    listener = _listen(options.host, options.port)
+    base_url = options.public_url or _url(listener)
+    sandbox = Sandbox(Settings(base_url.rstrip("/"), options.redirect_uris, options.state_file))
+    server = _Server(_configuration(sandbox), sandbox.closing)
+    mail = None
+    if options.smtp_port is not None:
+        mail = await smtp.listen(sandbox.inbox, options.host, options.smtp_port)
+    smtp_port = mail.sockets[0].getsockname()[1] if mail else None
+    watch = asyncio.create_task(_stop_when_stdin_closes(server)) if options.until_stdin_closes else None
+    try:
+        server.when_started = lambda: ready(Listening(sandbox.settings.base_url, smtp_port))
+        await server.serve(sockets=[listener])
+    finally:
+        if watch:
+            watch.cancel()
+        if mail:
+            mail.close()
+        listener.close()
+
+
+class _Server(uvicorn.Server):
+    """Says when it accepts connections, and wakes what hangs on purpose before it waits for requests to end."""
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
+        self.when_started: Callable[[], None] = lambda: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.when_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._closing.set()
+        await super().shutdown(sockets)
+
+
+class _TransportInState:
+    """Puts the connection where an endpoint can close it without an answer."""
+
+    app_state: dict[str, Any]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)  # type: ignore[misc]  # of the uvicorn protocol that it is mixed into
+        self.app_state = {**self.app_state, TRANSPORT: transport}
+
+
+def _configuration(sandbox: Sandbox) -> uvicorn.Config:
+    protocol = type("SandboxProtocol", (_TransportInState, AutoHTTPProtocol), {})
+    return uvicorn.Config(
+        create_application(sandbox),
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=75,
+    )
+
+
+async def _stop_when_stdin_closes(server: uvicorn.Server) -> None:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(4096):
+        continue
+    server.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
