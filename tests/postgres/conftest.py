@@ -21,11 +21,10 @@ async def ask(dsn):
     await connection.close()
 
 with postgres.running(Path(sys.argv[1])) as server:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     print(server.pid, server.superuser_dsn(), flush=True)
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        asyncio.run(ask(server.superuser_dsn()))
+    signal.sigwait({signal.SIGINT})
+    asyncio.run(ask(server.superuser_dsn()))
 """
 
 
