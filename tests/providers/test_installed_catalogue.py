@@ -182,9 +182,7 @@ def test_null_removes_a_key_and_first_rules_go_before_the_built_in_ones(tmp_path
         ("Acme", FULL, "name", "a-z"),
     ],
 )
-def test_an_error_names_file_and_key_and_what_to_do(
-    tmp_path: Path, name: str, text: str, key: str, says: str
-) -> None:
+def test_an_error_names_file_and_key_and_what_to_do(tmp_path: Path, name: str, text: str, key: str, says: str) -> None:
     write(tmp_path, name, text)
 
     with pytest.raises(ProviderFileError) as caught:

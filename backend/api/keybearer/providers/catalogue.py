@@ -3,10 +3,10 @@
     catalogue = load(Path("/etc/keybearer/providers"))     # or load(None): built-in entries alone
     catalogue.find("spotify")                               # Provider | None
 
-In the directory, `<name>.yaml` is one provider. If `name` is built in (or there is `extends: <built-in>`), its
+In the directory, `<name>.yaml` is one provider. If `name` is built in, or `extends: <built-in>` is there, its
 keys are laid over that entry: mappings key by key, anything else replaced, `null` removes. The client secret
-is read from `client_secret_file` (relative to the YAML), by default `<name>.secret` beside it if there is one;
-it never enters the database. Secrets are read once; call `load` again to pick up a change.
+is read from `client_secret_file` (relative to the YAML), by default from `<name>.secret` beside it; it never
+enters the database. Secrets are read once; call `load` again to pick up a change.
 """
 
 from collections.abc import Iterator, Mapping
@@ -45,9 +45,7 @@ class Catalogue(Mapping[str, Provider]):
 def load(providers_dir: Path | None) -> Catalogue:
     """ProviderFileError names the file and key if anything there is not understood."""
     built_in = _built_in()
-    providers = {
-        name: read_provider(name, values, f"catalogue/{name}.yaml") for name, values in built_in.items()
-    }
+    providers = {name: read_provider(name, values, f"catalogue/{name}.yaml") for name, values in built_in.items()}
     for path in _installed(providers_dir):
         providers[path.stem] = _read_installed(path, built_in)
     _refuse_shared_callbacks(providers)
@@ -67,9 +65,7 @@ def _installed(providers_dir: Path | None) -> list[Path]:
     if providers_dir is None:
         return []
     if not providers_dir.is_dir():
-        raise ProviderFileError(
-            str(providers_dir), "", "not a folder; create it or correct KEYBEARER_PROVIDERS_DIR"
-        )
+        raise ProviderFileError(str(providers_dir), "", "not a folder; create it or correct KEYBEARER_PROVIDERS_DIR")
     if wrong := sorted(providers_dir.glob("*.yml")):
         raise ProviderFileError(str(wrong[0]), "", "rename it to end in .yaml")
     return sorted(path for path in providers_dir.glob("*.yaml") if not path.name.startswith("."))
@@ -80,17 +76,13 @@ def _read_installed(path: Path, built_in: Mapping[str, dict[str, Any]]) -> Provi
     try:
         values = _parse(path.read_text("utf-8"), file)
     except (OSError, UnicodeDecodeError) as error:
-        raise ProviderFileError(
-            file, "", "cannot be read; make it UTF-8 text that Keybearer may open"
-        ) from error
+        raise ProviderFileError(file, "", "cannot be read; make it UTF-8 text that Keybearer may open") from error
     secret = _client_secret(path, values.pop("client_secret_file", None))
     extends = values.pop("extends", name if name in built_in else None)
     if extends is None:
         return read_provider(name, values, file, secret)
     if not isinstance(extends, str) or extends not in built_in:
-        raise ProviderFileError(
-            file, "extends", f"not a built-in entry; use one of: {', '.join(sorted(built_in))}"
-        )
+        raise ProviderFileError(file, "extends", f"not a built-in entry; use one of: {', '.join(sorted(built_in))}")
     below = dict(built_in[extends])
     below.pop("generic", None)
     if extends != name:

@@ -54,9 +54,7 @@ def _check_form(provider: Provider, section: Section) -> None:
         raise section.fail("fields", "two fields have the same name; rename one")
     given = set(names) if provider.auth in {"api_key", "basic"} else {"access_token"}
     if unknown := provider.credential.names - given:
-        raise section.fail(
-            "credential.format", f"{{{min(unknown)}}} is not one of: {', '.join(sorted(given))}"
-        )
+        raise section.fail("credential.format", f"{{{min(unknown)}}} is not one of: {', '.join(sorted(given))}")
     if provider.auth == "client_credentials" and not {"client_id", "client_secret"} <= set(names):
         raise section.fail("fields", "client_credentials asks for client_id and client_secret; add both")
 
@@ -64,9 +62,7 @@ def _check_form(provider: Provider, section: Section) -> None:
 def _check_apis(provider: Provider, section: Section) -> None:
     prefixes = Counter(api.prefix for api in provider.apis)
     if prefixes and prefixes["/"] != 1:
-        raise section.fail(
-            "apis", "exactly one entry is the default; give it the prefix /, or leave prefix out"
-        )
+        raise section.fail("apis", "exactly one entry is the default; give it the prefix /, or leave prefix out")
     if repeated := [prefix for prefix, count in prefixes.items() if count > 1]:
         raise section.fail("apis", f"the prefix {repeated[0]} is there twice; remove one")
 

@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from keybearer.kit.errors import ConfigurationError
+
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 _T = TypeVar("_T")
 _TEMPLATE = re.compile(r"\{([a-z_]+)\}")
 
 
-class ProviderFileError(Exception):
+class ProviderFileError(ConfigurationError):
     """A provider's YAML cannot be used. Names the file, the key and what to do; never a secret's value."""
-
-    code = "provider_file_invalid"
 
     def __init__(self, file: str, key: str, problem: str) -> None:
         super().__init__(f"{file}: {key}: {problem}" if key else f"{file}: {problem}")

@@ -33,6 +33,7 @@ from keybearer.providers.model import (
     TokenAuth,
     name_problem,
 )
+from keybearer.providers.policy import never_forwarded
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
@@ -40,6 +41,7 @@ _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _SETTING_VALUE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _CALLBACK = re.compile(r"/api(?:/[a-z0-9][a-z0-9_-]*)+")
 _ADDRESS = re.compile(r"(?:\[[0-9a-f:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
+_RULE_PATH = re.compile(r"/[!$&'()*+,/:=@A-Za-z0-9._~-]*")
 _TEMPLATE = re.compile(r"\{([a-z_]+)\}")
 _RUN_TIME_TEMPLATES = frozenset({"client_id", "token"})
 _URL_KEYS = ("issuer", "discovery", "endpoints", "revoke", "apis")
@@ -143,9 +145,7 @@ def _fill(value: Any, given: Mapping[str, str], known: Mapping[str, Any], sectio
 
 
 def _endpoints(section: Section) -> Endpoints:
-    return Endpoints(
-        **{name: section.url(name) for name in ("authorize", "token", "userinfo", "jwks", "emails")}
-    )
+    return Endpoints(**{name: section.url(name) for name in ("authorize", "token", "userinfo", "jwks", "emails")})
 
 
 def _grant_lifetime(section: Section) -> GrantLifetime:
@@ -221,6 +221,8 @@ def _headers(section: Section) -> Headers:
     for name in (*section.texts("allow"), *fixed):
         if not _HEADER_NAME.fullmatch(name):
             raise section.fail("allow", f"{name!r} is not a header name")
+        if never_forwarded(name):
+            raise section.fail("allow", f"{name} never goes upstream from a caller; remove it")
     return Headers(allow=frozenset(name.lower() for name in section.texts("allow")), fixed=fixed)
 
 
@@ -234,8 +236,8 @@ def _rule(section: Section) -> Rule:
     if unknown := methods - _METHODS:
         raise section.fail("methods", f"{min(unknown)} is not one of {', '.join(sorted(_METHODS))}")
     path = section.required_text("path")
-    if not path.startswith("/") or not path.isascii():
-        raise section.fail("path", "begin with '/'; * is one segment, ** is any number of them")
+    if not _RULE_PATH.fullmatch(path):
+        raise section.fail("path", "begin with '/' and encode nothing; * is one segment, ** any number")
     scopes = section.take("scopes")
     return Rule(
         methods=methods,
