@@ -1,9 +1,10 @@
 """Rows of key-encryption keys and wrapped data keys."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import ColumnElement, Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from keybearer.keys.envelope import Owner
@@ -55,7 +56,7 @@ async def register_first_kek(tx: Transaction, kek_id: str) -> None:
         await tx.execute(insert(keks).values(id=kek_id).on_conflict_do_nothing())
 
 
-def _is(owner: Owner) -> tuple[object, ...]:
+def _is(owner: Owner) -> tuple[ColumnElement[bool], ...]:
     return (
         data_keys.c.tenant_id == owner.tenant_id,
         data_keys.c.owner_kind == owner.kind,
@@ -63,5 +64,5 @@ def _is(owner: Owner) -> tuple[object, ...]:
     )
 
 
-def _record(row: Row[tuple[object, ...]]) -> WrappedKey:
+def _record(row: Row[Any]) -> WrappedKey:
     return WrappedKey(id=row.id, kek_id=row.kek_id, wrapped=row.wrapped)

@@ -1,0 +1,30 @@
+"""Why a sign-in or link is refused; each code has a page in the UI."""
+
+from keybearer.kit.errors import Conflict, Forbidden, NotFound
+
+
+def link_required() -> Conflict:
+    return Conflict(
+        "link_required",
+        "Another way to sign in already uses this email address. Sign in with that one, then link this provider under "
+        "Account. Nothing was changed.",
+    )
+
+
+def identity_taken() -> Conflict:
+    return Conflict(
+        "identity_taken",
+        "This account at the provider is already linked to somebody else here. Nothing was changed.",
+    )
+
+
+def user_disabled() -> Forbidden:
+    return Forbidden("user_disabled", "This account was disabled. Ask your administrator.")
+
+
+def last_identity() -> Conflict:
+    return Conflict("last_identity", "This is your only way to sign in. Link another one first.")
+
+
+def identity_not_found() -> NotFound:
+    return NotFound("identity_not_found", "You have no such linked identity. It may have been unlinked already.")

@@ -1,0 +1,108 @@
+"""Who a proven provider identity is here."""
+
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+from keybearer.identity import errors, store
+from keybearer.identity.model import Identity, Presented, User
+from keybearer.keys.envelope import Owner
+from keybearer.keys.service import Keys
+from keybearer.kit.database import Transaction, notify
+from keybearer.ledger.model import Entry
+from keybearer.ledger.service import Ledger
+
+
+class Identities:
+    def __init__(self, keys: Keys, ledger: Ledger) -> None:
+        self._keys = keys
+        self._ledger = ledger
+
+    async def sign_in(self, tx: Transaction, tenant_id: UUID, presented: Presented) -> User:
+        """The person behind an identity, made at the first sign-in.
+
+        Raises Conflict("link_required") where a verified email already belongs to somebody: two providers that know
+        the same address are not proof of the same person. Raises Forbidden("user_disabled").
+        """
+        await store.lock_identity(tx, tenant_id, presented.issuer, presented.subject)
+        user = await store.find_user_by_identity(tx, tenant_id, presented.issuer, presented.subject)
+        if user is None:
+            return await self._register(tx, tenant_id, presented)
+        if user.disabled:
+            raise errors.user_disabled()
+        await store.signed_in(tx, tenant_id, presented)
+        return await self._refresh_profile(tx, user, presented)
+
+    async def link(self, tx: Transaction, tenant_id: UUID, user_id: UUID, presented: Presented) -> None:
+        """Adds an identity to a signed-in person. Raises Conflict("identity_taken")."""
+        await store.lock_identity(tx, tenant_id, presented.issuer, presented.subject)
+        owner = await store.find_user_by_identity(tx, tenant_id, presented.issuer, presented.subject)
+        if owner is not None and owner.id != user_id:
+            raise errors.identity_taken()
+        if owner is None:
+            await store.add_identity(tx, tenant_id, uuid4(), user_id, presented)
+            await self._record(tx, tenant_id, user_id, "identity.linked", presented.provider)
+
+    async def unlink(self, tx: Transaction, tenant_id: UUID, user_id: UUID, identity_id: UUID) -> None:
+        """Raises Conflict("last_identity") rather than locking somebody out."""
+        await store.lock_identity(tx, tenant_id, "user", str(user_id))
+        linked = await store.list_identities(tx, tenant_id, user_id)
+        mine = next((identity for identity in linked if identity.id == identity_id), None)
+        if mine is None:
+            raise errors.identity_not_found()
+        if len(linked) == 1:
+            raise errors.last_identity()
+        await store.remove_identity(tx, tenant_id, identity_id)
+        await self._record(tx, tenant_id, user_id, "identity.unlinked", mine.provider)
+
+    async def list(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> "list[Identity]":
+        return await store.list_identities(tx, tenant_id, user_id)
+
+    async def find_user(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> User | None:
+        return await store.find_user(tx, tenant_id, user_id)
+
+    async def find_by_email(self, tx: Transaction, tenant_id: UUID, email: str) -> "list[User]":
+        return await store.find_users_by_email(tx, tenant_id, email)
+
+    async def people(self, tx: Transaction, tenant_id: UUID, limit: int = 50) -> "list[User]":
+        return await store.list_users(tx, tenant_id, limit)
+
+    async def erase(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
+        """Removes the person and destroys their data key: whatever was sealed under it is unreadable from here on."""
+        await store.remove_user(tx, tenant_id, user_id)
+        await self._keys.destroy(tx, Owner.user(tenant_id, user_id))
+        await notify(tx, "user", user_id)
+
+    async def _register(self, tx: Transaction, tenant_id: UUID, presented: Presented) -> User:
+        if presented.email and presented.email_verified:
+            await store.lock_identity(tx, tenant_id, "email", presented.email.lower())
+            if await store.find_verified_email(tx, tenant_id, presented.email) is not None:
+                raise errors.link_required()
+        user = User(
+            tenant_id=tenant_id,
+            id=uuid4(),
+            email=presented.email,
+            email_verified=presented.email_verified,
+            name=presented.name,
+            avatar_url=presented.avatar_url,
+            role="member",
+            disabled=False,
+        )
+        await store.add_user(tx, user)
+        await store.add_identity(tx, tenant_id, uuid4(), user.id, presented)
+        await store.signed_in(tx, tenant_id, presented)
+        await self._keys.ensure(tx, Owner.user(tenant_id, user.id))
+        return user
+
+    async def _refresh_profile(self, tx: Transaction, user: User, presented: Presented) -> User:
+        """Name and picture follow the provider whose address the account has, so that linked ones do not fight."""
+        changed = replace(user, name=presented.name, avatar_url=presented.avatar_url)
+        if changed == user or presented.email != user.email:
+            return user
+        await store.update_profile(tx, changed)
+        await notify(tx, "user", user.id)
+        return changed
+
+    async def _record(self, tx: Transaction, tenant_id: UUID, user_id: UUID, action: str, provider: str) -> None:
+        await self._ledger.record(
+            tx, Entry(tenant_id=tenant_id, action=action, actor_kind="person", user_id=user_id, provider=provider)
+        )

@@ -1,0 +1,1 @@
+"""Sessions, and the one mechanism that resolves every bearer secret (rule R3)."""

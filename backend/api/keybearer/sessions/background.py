@@ -1,0 +1,61 @@
+"""What keeps sessions tidy: last use written every 30 s, expired rows removed by one process."""
+
+import asyncio
+import contextlib
+
+import structlog
+
+from keybearer.kit import system
+from keybearer.kit.database import Database
+from keybearer.kit.errors import Unavailable
+from keybearer.sessions import metrics, store
+from keybearer.sessions.seen import LastSeen
+
+_FLUSH_SECONDS = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class SeenFlusher:
+    """Every process writes what it saw itself."""
+
+    def __init__(self, db: Database, last_seen: LastSeen) -> None:
+        self._db = db
+        self._last_seen = last_seen
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="sessions-seen")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self.flush()
+
+    async def flush(self) -> None:
+        for tenant_id, uses in self._last_seen.take().items():
+            try:
+                async with self._db.transaction(tenant_id) as tx:
+                    await store.seen(tx, uses)
+            except Unavailable:
+                log.warning("sessions.seen_not_written", sessions=len(uses))
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            await self.flush()
+
+
+async def prune(db: Database) -> None:
+    """Removes what has expired."""
+    async with system.transaction(db) as tx:
+        removed = await store.remove_expired(tx) + await store.remove_expired_bearers(tx)
+    if removed:
+        log.info("sessions.pruned", removed=removed)
+
+
+async def measure(db: Database) -> None:
+    async with system.transaction(db) as tx:
+        metrics.ACTIVE.set(await store.count_active(tx))

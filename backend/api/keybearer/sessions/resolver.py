@@ -1,0 +1,80 @@
+"""Turns a presented token into what it stands for: memory first, one query otherwise."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from keybearer.kit import tokens
+from keybearer.kit.database import Database
+from keybearer.kit.errors import Unavailable
+from keybearer.sessions import metrics, store
+from keybearer.sessions.cache import BearerCache, Closer
+from keybearer.sessions.model import Resolved, is_idle
+
+_CONCURRENT_QUERIES = 6
+_WAITING_LIMIT = 500
+
+
+class BearerResolver:
+    """Misses are single-flight per token, and few at a time: a flood of unknown tokens must not take the pool."""
+
+    def __init__(
+        self, db: Database, cache: BearerCache, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._db = db
+        self._cache = cache
+        self._now = now
+        self._queries = asyncio.Semaphore(_CONCURRENT_QUERIES)
+        self._flights: dict[bytes, asyncio.Task[Resolved | None]] = {}
+
+    async def resolve(self, token: str) -> Resolved | None:
+        """None for a token that is unknown, expired, revoked, idle for too long, or whose person is disabled.
+
+        Raises Unavailable("overloaded") when too many look-ups wait already.
+        """
+        if not (tokens.is_well_formed(token, tokens.SESSION) or tokens.is_well_formed(token, tokens.GRANT)):
+            return None
+        digest = tokens.digest(token)
+        cached = self.cached(digest)
+        if cached is not None:
+            metrics.CACHE.labels("hit").inc()
+            return cached
+        metrics.CACHE.labels("miss").inc()
+        return await self._fly(digest)
+
+    def cached(self, digest: bytes) -> Resolved | None:
+        """What memory may answer at this moment, None when the database has to be asked."""
+        resolved = self._cache.get(digest)
+        return resolved if resolved is not None and self._usable(resolved) else None
+
+    def on_revoked(self, resolved: Resolved, close: Closer) -> Closer:
+        """`close` is called when the token ends; the answer unregisters it."""
+        return self._cache.on_revoked(resolved, close)
+
+    async def _fly(self, digest: bytes) -> Resolved | None:
+        flight = self._flights.get(digest)
+        if flight is None:
+            if len(self._flights) >= _WAITING_LIMIT:
+                raise Unavailable(
+                    "overloaded", "Too many sign-ins are being checked at once. Try again in a second.", retry_after=1
+                )
+            flight = asyncio.create_task(self._query(digest))
+            self._flights[digest] = flight
+            flight.add_done_callback(lambda _: self._flights.pop(digest, None))
+        return await asyncio.shield(flight)
+
+    async def _query(self, digest: bytes) -> Resolved | None:
+        async with self._queries:
+            generation = self._cache.generation
+            resolved = await store.resolve(self._db, digest)
+        if resolved is None or not self._usable(resolved):
+            return None
+        self._cache.put(resolved, generation)
+        return resolved
+
+    def _usable(self, resolved: Resolved) -> bool:
+        now = self._now()
+        if resolved.disabled or resolved.expires_at <= now:
+            return False
+        # A cached entry that looks idle is read again before it is refused: it may have been used elsewhere.
+        return resolved.kind != "session" or resolved.last_seen_at is None or not is_idle(resolved.last_seen_at, now)

@@ -1,0 +1,118 @@
+"""Opens, lists and ends sessions, and tells who is calling."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from starlette.requests import Request
+
+from keybearer.events.service import Events
+from keybearer.kit import context, tokens
+from keybearer.kit.database import Database, Transaction
+from keybearer.kit.errors import NotFound
+from keybearer.kit.principal import Principal
+from keybearer.ledger.model import Entry
+from keybearer.ledger.service import Ledger
+from keybearer.sessions import bearers, device, store
+from keybearer.sessions.cookies import SessionCookie
+from keybearer.sessions.model import LIFETIME, Session
+from keybearer.sessions.resolver import BearerResolver
+from keybearer.sessions.seen import LastSeen
+from keybearer.tenancy.service import tenant_of
+
+
+class Sessions:
+    def __init__(
+        self,
+        db: Database,
+        ledger: Ledger,
+        events: Events,
+        resolver: BearerResolver,
+        last_seen: LastSeen,
+        cookie: SessionCookie,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._db = db
+        self._ledger = ledger
+        self._events = events
+        self._resolver = resolver
+        self._last_seen = last_seen
+        self._now = now
+        self.cookie = cookie
+
+    async def open(self, tx: Transaction, tenant_id: UUID, user_id: UUID, provider: str, user_agent: str) -> str:
+        """A new session's token; the caller puts it into the cookie after the commit."""
+        now = self._now()
+        session = Session(
+            id=uuid4(),
+            user_id=user_id,
+            provider=provider,
+            device=device.describe(user_agent),
+            address=context.request.get().address,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + LIFETIME,
+        )
+        token = tokens.new(tokens.SESSION)
+        await store.add(tx, tenant_id, session)
+        await bearers.add(tx, "session", token, tenant_id, session.id, session.expires_at)
+        return token
+
+    async def authenticate(self, request: Request) -> Principal | None:
+        """Implements `keybearer.http.principal.Authenticator`."""
+        token = self.cookie.read(request.headers.get("cookie", "").encode("latin-1"))
+        if token is None or not token.startswith(tokens.SESSION):
+            return None
+        resolved = await self._resolver.resolve(token)
+        # A tenant's host accepts that tenant's sessions alone.
+        if resolved is None or resolved.kind != "session" or resolved.tenant_id != tenant_of(request.scope).id:
+            return None
+        self._last_seen.note(resolved)
+        return resolved.principal
+
+    async def list(self, principal: Principal) -> list[Session]:
+        async with self._db.transaction(principal.tenant_id) as tx:
+            return await store.list_of(tx, principal.tenant_id, principal.user_id)
+
+    async def end(self, principal: Principal, session_id: UUID) -> None:
+        """Raises NotFound("session_not_found")."""
+        action = "sign_out" if session_id == principal.session_id else "session.ended"
+        async with self._db.transaction(principal.tenant_id) as tx:
+            if not await self._end(tx, principal, [session_id]):
+                raise NotFound("session_not_found", "You have no such session. It may have ended already.")
+            await self._record(tx, principal, action)
+
+    async def end_others(self, principal: Principal, tx: Transaction) -> int:
+        """How many were ended. The caller's own stays."""
+        mine = await store.list_of(tx, principal.tenant_id, principal.user_id)
+        others = [session.id for session in mine if session.id != principal.session_id]
+        ended = await self._end(tx, principal, others)
+        await self._record(tx, principal, "sessions.ended", ended=len(ended))
+        return len(ended)
+
+    async def erase(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
+        ids = [session.id for session in await store.list_of(tx, tenant_id, user_id)]
+        await store.remove(tx, tenant_id, user_id, ids)
+        await bearers.remove(tx, tenant_id, "session", ids)
+
+    async def _end(self, tx: Transaction, principal: Principal, ids: "list[UUID]") -> "list[UUID]":
+        ended = await store.remove(tx, principal.tenant_id, principal.user_id, ids)
+        await bearers.remove(tx, principal.tenant_id, "session", ended)
+        for session_id in ended:
+            await self._events.publish(
+                tx, principal.tenant_id, principal.user_id, "session.revoked", {"id": str(session_id)}
+            )
+        return ended
+
+    async def _record(self, tx: Transaction, principal: Principal, action: str, **detail: object) -> None:
+        await self._ledger.record(
+            tx,
+            Entry(
+                tenant_id=principal.tenant_id,
+                action=action,
+                actor_kind="person",
+                user_id=principal.user_id,
+                detail=detail,
+            ),
+        )

@@ -1,0 +1,1 @@
+"""Tenants: realms with hostnames of their own. A fresh installation has one, `default`."""

@@ -1,0 +1,29 @@
+"""A tenant, and which host leads to it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+DEFAULT_ID = UUID("00000000-0000-7000-8000-000000000001")
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    id: UUID
+    slug: str
+    name: str
+    origin: str
+    """Scheme, host and port that redirect URIs and links are built from; never taken from a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Every host that we answer to. `internal` hosts name no tenant and serve bearer routes alone."""
+
+    tenants: dict[str, Tenant]
+    internal: frozenset[str]
+
+    def find(self, host: str) -> Tenant | None:
+        return self.tenants.get(host)
+
+    def knows(self, host: str) -> bool:
+        return host in self.tenants or host in self.internal
