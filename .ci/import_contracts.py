@@ -5,7 +5,7 @@ from importlinter import Contract, ContractCheck, fields, output
 
 
 class PrivateContract(Contract):
-    """A private module is imported only from within the package that contains it."""
+    """A private module is imported only from within its own domain, `distribution.domain`."""
 
     type_name = "private"
 
@@ -17,7 +17,7 @@ class PrivateContract(Contract):
             for expression in self.private_modules  # type: ignore[attr-defined]  # a descriptor at run time
             for module in sorted(graph.find_matching_modules(expression.expression))
             for importer in sorted(graph.find_modules_that_directly_import(module))
-            if not f"{importer}.".startswith(f"{module.rpartition('.')[0]}.")
+            if importer.split(".")[:2] != module.split(".")[:2]
         ]
         return ContractCheck(kept=not broken, metadata={"broken": broken})
 
