@@ -11,7 +11,7 @@ class PrivateContract(Contract):
 
     private_modules = fields.ListField(subfield=fields.ModuleExpressionField())
 
-    def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
+    def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002  the base class names it
         broken = [
             {"importer": importer, "imported": module}
             for expression in self.private_modules  # type: ignore[attr-defined]  # a descriptor at run time
