@@ -1,0 +1,1 @@
+"""What people allow agents: some of their connections, some scopes, for some time."""
