@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         asyncio.run(serve(options, _announce))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before the server took over the signals
         return 0
     except (OSError, StateFileBroken) as error:
         print(f"keybearer-sandbox: {error}", file=sys.stderr)  # noqa: T201 this is a command
@@ -39,9 +39,7 @@ def _parse(arguments: list[str] | None) -> ServerOptions:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
     add("--port", type=_port, default=0, help="port of HTTP; 0, the default, takes any free one")
-    add(
-        "--public-url", type=_origin, help="origin that clients reach it at, where it is not http://HOST:PORT"
-    )
+    add("--public-url", type=_origin, help="origin that clients reach it at, where it is not http://HOST:PORT")
     add(
         "--redirect-uri",
         type=_redirect_uri,

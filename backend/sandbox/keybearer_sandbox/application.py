@@ -9,7 +9,7 @@ from starlette.routing import Mount, Route
 from keybearer_sandbox.answers import Json
 from keybearer_sandbox.consent import pages
 from keybearer_sandbox.control.routes import ControlRoutes
-from keybearer_sandbox.providers import google_site, spotify_site
+from keybearer_sandbox.providers import github_site, google_site, oidc_site, spotify_site
 from keybearer_sandbox.sandbox import Sandbox
 
 
@@ -17,6 +17,8 @@ def create_application(sandbox: Sandbox) -> Starlette:
     sites = {
         "google": google_site.routes(sandbox),
         "spotify": spotify_site.routes(sandbox),
+        "github": github_site.routes(sandbox),
+        "oidc": oidc_site.routes(sandbox),
     }
     return Starlette(
         routes=[

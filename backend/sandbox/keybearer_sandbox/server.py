@@ -1,9 +1,12 @@
 """Runs a sandbox as a real HTTP server (and an SMTP one) until it is told to stop."""
 
 import asyncio
+import os
+import signal
 import socket
-import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,13 +50,12 @@ async def serve(options: ServerOptions, ready: Callable[[Listening], None]) -> N
     if options.smtp_port is not None:
         mail = await smtp.listen(sandbox.inbox, options.host, options.smtp_port)
     smtp_port = mail.sockets[0].getsockname()[1] if mail else None
-    watch = asyncio.create_task(_stop_when_stdin_closes(server)) if options.until_stdin_closes else None
+    if options.until_stdin_closes:
+        _stop_when_stdin_closes(server)
     try:
         server.when_started = lambda: ready(Listening(sandbox.settings.base_url, smtp_port))
         await server.serve(sockets=[listener])
     finally:
-        if watch:
-            watch.cancel()
         if mail:
             mail.close()
         listener.close()
@@ -66,6 +68,17 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._closing = closing
         self.when_started: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stops on a signal as uvicorn does, but does not raise it again: a wanted end is exit status 0."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -102,13 +115,15 @@ def _configuration(sandbox: Sandbox) -> uvicorn.Config:
     )
 
 
-async def _stop_when_stdin_closes(server: uvicorn.Server) -> None:
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.read(4096):
-        continue
-    server.should_exit = True
+def _stop_when_stdin_closes(server: uvicorn.Server) -> None:
+    """Reads in a thread, because an event loop cannot watch every kind of standard input."""
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            continue
+        server.should_exit = True
+
+    threading.Thread(target=watch, name="stdin", daemon=True).start()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,7 +1,7 @@
 """The faults that a test can arm, and the book of those that still wait to strike.
 
-A fault strikes operations: `code` and `refresh` (and `client_credentials`) at the token endpoint, `api` at every
-API endpoint, `authorize`, `discovery` and `jwks`. `token` means all of the token endpoint, `any` that and `api`.
+A fault strikes operations: `code`, `refresh` and `client_credentials` at the token endpoint, `api` at every API
+endpoint, and `authorize`, `discovery`, `jwks` and `revoke`. `token` is all of the token endpoint, `any` that and `api`.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ TOKEN = frozenset({"code", "refresh", "client_credentials"})
 OPERATIONS = {
     "token": TOKEN,
     "any": TOKEN | {"api"},
-    **{name: frozenset({name}) for name in (*sorted(TOKEN), "api", "authorize", "discovery", "jwks")},
+    **{name: frozenset({name}) for name in (*sorted(TOKEN), "api", "authorize", "discovery", "jwks", "revoke")},
 }
 MAX_SECONDS = 60.0
 

@@ -61,12 +61,11 @@ class ControlRoutes:
 
     async def _redirect_uris(self, request: Request) -> Response:
         try:
-            order = await parameters.json_object(request)
-            uri = order.get("redirect_uri")
-            if not isinstance(uri, str) or not is_redirect_uri(uri):
-                raise MalformedRequest("redirect_uri must be an absolute http or https address, no fragment.")
+            uri = (await parameters.json_object(request)).get("redirect_uri")
         except MalformedRequest as error:
             return Json({"error": str(error)}, 400)
+        if not isinstance(uri, str) or not is_redirect_uri(uri):
+            return Json({"error": "redirect_uri must be an absolute http or https address, no fragment."}, 400)
         self._sandbox.clients.register_redirect_uri(uri)
         return Json({"redirect_uris": self._sandbox.clients.redirect_uris})
 
@@ -147,9 +146,7 @@ def _times(order: dict[str, Any], default: int | None) -> int | None:
     if times is None:
         return None
     if not _is_whole(times) or not 1 <= times <= MAX_TIMES:
-        raise MalformedRequest(
-            f"times must be a whole number from 1 to {MAX_TIMES}, or null for until reset."
-        )
+        raise MalformedRequest(f"times must be a whole number from 1 to {MAX_TIMES}, or null for until reset.")
     return int(times)
 
 

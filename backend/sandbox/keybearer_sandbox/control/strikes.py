@@ -37,9 +37,7 @@ async def strike(sandbox: Sandbox, provider: Provider, operation: str, request: 
     return None
 
 
-def _refuse(
-    provider: Provider, operation: str, request: Request, reason: str, headers: dict[str, str]
-) -> Response:
+def _refuse(provider: Provider, operation: str, request: Request, reason: str, headers: dict[str, str]) -> Response:
     if operation in TOKEN:
         return provider.token_refused(request, TokenRefused(reason, headers=headers))
     return provider.api_refused(ApiRefused(reason, headers=headers))

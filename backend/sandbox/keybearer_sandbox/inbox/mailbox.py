@@ -47,9 +47,7 @@ class Mailbox:
         message = email.message_from_bytes(raw, policy=email.policy.default)
         plain, markup = _body(message, "plain"), _body(message, "html")
         text = plain or html.unescape(_TAG.sub(" ", markup))
-        links = dict.fromkeys(
-            link.rstrip(".,;:!?") for link in _LINK.findall(text + " " + html.unescape(markup))
-        )
+        links = dict.fromkeys(link.rstrip(".,;:!?") for link in _LINK.findall(text + " " + html.unescape(markup)))
         code = _CODE.search(_LINK.sub(" ", text))
         received_at = datetime.fromtimestamp(self._clock(), UTC).isoformat()
         subject = str(message.get("subject", ""))

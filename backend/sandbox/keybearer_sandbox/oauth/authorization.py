@@ -70,10 +70,10 @@ class AuthorizationEndpoint:
             account = _chosen_account(fields)
             given = self._given(asked, account)
             self._provider.check_authorization(fields, consented=account is not None and set(scopes) <= given)
-            if fields.get("sandbox_decision") == "deny":
-                raise AuthorizationReturned("access_denied", "The person denied the request.")
         except AuthorizationReturned as returned:
             return self._return(asked, {"error": returned.error, "error_description": returned.description})
+        if fields.get("sandbox_decision") == "deny":
+            return self._return(asked, self._provider.denial)
         if account is None:
             return pages.consent(self._provider, fields, scopes)
         return self._return(asked, {"code": self._consent(asked, account, scopes)})
@@ -89,9 +89,7 @@ class AuthorizationEndpoint:
             scopes = tuple(dict.fromkeys((*scopes, *sorted(given))))
         self._sandbox.consents.add(self._provider.name, asked.client_id, account.email, scopes)
         offline = self._provider.gives_refresh_token(fields, scopes, first_consent=first)
-        grant = Grant(
-            new_grant_id(), self._provider.name, asked.client_id, account.email, scopes, offline=offline
-        )
+        grant = Grant(new_grant_id(), self._provider.name, asked.client_id, account.email, scopes, offline=offline)
         code = self._sandbox.tokens.issue_code(
             grant, asked.redirect_uri, fields.get("code_challenge"), fields.get("nonce")
         )
@@ -102,7 +100,8 @@ class AuthorizationEndpoint:
             return frozenset()
         return self._sandbox.consents.given(self._provider.name, asked.client_id, account.email)
 
-    def _return(self, asked: _Asked, answer: dict[str, str]) -> Response:
+    def _return(self, asked: _Asked, answer: Mapping[str, str]) -> Response:
+        answer = dict(answer)
         if "state" in asked.fields:
             answer["state"] = asked.fields["state"]
         if self._provider.names_issuer_in_redirect:

@@ -76,6 +76,7 @@ class GuardedApi:
         return value.strip() if scheme.lower() in self._schemes else None
 
     def _admit(self, request: Request, presented: str | None, scopes: tuple[str, ...]) -> ApiCall:
+        self._provider.check_api_request(request)
         if not presented:
             has_header = "authorization" in request.headers
             raise ApiRefused("authorization_malformed" if has_header else "token_missing")

@@ -30,8 +30,7 @@ class Clients:
 
     def __init__(self, providers: tuple[str, ...], redirect_uris: tuple[str, ...]) -> None:
         self._clients = {
-            name: Client(name, f"sandbox-{name}", f"sbx_secret_{name.replace('-', '_')}")
-            for name in providers
+            name: Client(name, f"sandbox-{name}", f"sbx_secret_{name.replace('-', '_')}") for name in providers
         }
         self.redirect_uris = list(redirect_uris)
 

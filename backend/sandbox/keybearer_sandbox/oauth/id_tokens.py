@@ -17,6 +17,7 @@ def issue(
     provider: Provider,
     account: Account,
     access: AccessToken,
+    *,
     operation: str,
     nonce: str | None = None,
 ) -> str | None:

@@ -56,9 +56,7 @@ def media_type(request: Request) -> str:
 
 def _fields(raw: bytes) -> dict[str, str]:
     try:
-        pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
-        )
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as error:
         raise MalformedRequest("The parameters are not valid UTF-8 form fields.") from error
     fields: dict[str, str] = {}

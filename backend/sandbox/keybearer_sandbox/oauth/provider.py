@@ -44,6 +44,8 @@ class Provider(ABC):
     title: ClassVar[str]
     authorization_refusals: ClassVar[Mapping[str, Refusal]]
     token_refusals: ClassVar[Mapping[str, Refusal]]
+    denial: ClassVar[Mapping[str, str]] = {"error": "access_denied"}
+    default_grant_type: ClassVar[str] = ""
     redirect_uri_optional: ClassVar[bool] = False
     takes_client_credentials: ClassVar[bool] = False
     names_issuer_in_redirect: ClassVar[bool] = False
@@ -56,9 +58,7 @@ class Provider(ABC):
         """The scopes asked for, in the provider's own spelling; raises AuthorizationRefused or ~Returned."""
 
     @abstractmethod
-    def gives_refresh_token(
-        self, fields: Mapping[str, str], scopes: tuple[str, ...], *, first_consent: bool
-    ) -> bool:
+    def gives_refresh_token(self, fields: Mapping[str, str], scopes: tuple[str, ...], *, first_consent: bool) -> bool:
         """Whether this authorization is to yield a refresh token."""
 
     @abstractmethod
@@ -67,6 +67,11 @@ class Provider(ABC):
 
     def check_authorization(self, fields: Mapping[str, str], *, consented: bool) -> None:
         """Looks at the parameters that only this provider knows; raises AuthorizationRefused or ~Returned."""
+        return
+
+    def check_api_request(self, request: Request) -> None:
+        """What the API asks of every request beside its token; raises ApiRefused."""
+        return
 
     def includes_granted_scopes(self, fields: Mapping[str, str]) -> bool:
         return False

@@ -34,7 +34,8 @@ class TokenEndpoint:
             form = await self._provider.token_form(request)
         except MalformedRequest as error:
             return self._provider.token_refused(request, TokenRefused("malformed", str(error)))
-        operation = _OPERATIONS.get(form.get("grant_type", ""), "code")
+        form.setdefault("grant_type", self._provider.default_grant_type)
+        operation = _OPERATIONS.get(form["grant_type"], "code")
         self._sandbox.stats.count(self._provider.name, _COUNTERS[operation])
         struck = await strike(self._sandbox, self._provider, operation, request)
         if struck:
@@ -47,7 +48,7 @@ class TokenEndpoint:
 
     def _grant(self, request: Request, form: dict[str, str]) -> tuple[TokenAnswer, bool]:
         """The answer, and whether it is to be lost on its way."""
-        grant_type = form.get("grant_type", "")
+        grant_type = form["grant_type"]
         if not grant_type:
             raise TokenRefused("parameter_missing", "grant_type")
         client = self._sandbox.clients.authenticate(self._provider.name, request, form)
@@ -125,7 +126,7 @@ class TokenEndpoint:
         account = find_account(access.grant.account)
         id_token = None
         if account:
-            id_token = id_tokens.issue(self._sandbox, self._provider, account, access, operation, nonce)
+            id_token = id_tokens.issue(self._sandbox, self._provider, account, access, operation=operation, nonce=nonce)
         expires_in = self._sandbox.expires_in[self._provider.name]
         return TokenAnswer(access.value, expires_in, access.grant.scopes, refresh_token, id_token)
 

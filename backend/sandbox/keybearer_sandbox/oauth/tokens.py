@@ -150,9 +150,7 @@ class Tokens:
     def revoke_consent(self, grant: Grant) -> None:
         """Everything one person gave one client at one provider."""
         whose = (grant.provider, grant.client_id, grant.account)
-        self._revoke(
-            t for t in self._all_tokens() if (t.grant.provider, t.grant.client_id, t.grant.account) == whose
-        )
+        self._revoke(t for t in self._all_tokens() if (t.grant.provider, t.grant.client_id, t.grant.account) == whose)
 
     def revoke_access_token(self, token: AccessToken) -> None:
         self._revoke([token])

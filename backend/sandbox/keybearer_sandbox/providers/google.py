@@ -90,9 +90,7 @@ class Google(Provider):
     def includes_granted_scopes(self, fields: Mapping[str, str]) -> bool:
         return fields.get("include_granted_scopes") == "true"
 
-    def gives_refresh_token(
-        self, fields: Mapping[str, str], scopes: tuple[str, ...], *, first_consent: bool
-    ) -> bool:
+    def gives_refresh_token(self, fields: Mapping[str, str], scopes: tuple[str, ...], *, first_consent: bool) -> bool:
         """As Google does: only offline, and only where the person was really asked."""
         asked = first_consent or "consent" in fields.get("prompt", "").split()
         return fields.get("access_type") == "offline" and asked

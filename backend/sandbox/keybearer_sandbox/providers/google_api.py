@@ -19,8 +19,7 @@ _URL = "https://www.googleapis.com/auth/"
 _PERSON = ("openid", EMAIL_SCOPE, PROFILE_SCOPE)
 _GMAIL = ("https://mail.google.com/", f"{_URL}gmail.readonly", f"{_URL}gmail.modify")
 _CALENDAR = tuple(
-    f"{_URL}{name}"
-    for name in ("calendar", "calendar.readonly", "calendar.events", "calendar.events.readonly")
+    f"{_URL}{name}" for name in ("calendar", "calendar.readonly", "calendar.events", "calendar.events.readonly")
 )
 _SUBJECTS = ("Lunch on Friday?", "Your invoice for November", "Notes from the review")
 _EVENTS = ("Stand-up", "Dentist", "Concert")

@@ -86,9 +86,7 @@ class Spotify(Provider):
             raise AuthorizationRefused("scope_invalid")
         return scopes
 
-    def gives_refresh_token(
-        self, fields: Mapping[str, str], scopes: tuple[str, ...], *, first_consent: bool
-    ) -> bool:
+    def gives_refresh_token(self, fields: Mapping[str, str], scopes: tuple[str, ...], *, first_consent: bool) -> bool:
         return True
 
     def rotates_refresh_tokens(self, grant: Grant) -> bool:

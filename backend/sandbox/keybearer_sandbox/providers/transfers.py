@@ -65,9 +65,7 @@ class Transfers:
         total = whole_number(fields, "bytes", 1024, 0, MAX_STREAM_BYTES)
         delay = whole_number(fields, "delay_ms", 0, 0, 10_000) / 1000
         headers = {"Content-Length": str(total)}
-        return StreamingResponse(
-            self._pieces(total, delay), headers=headers, media_type="application/octet-stream"
-        )
+        return StreamingResponse(self._pieces(total, delay), headers=headers, media_type="application/octet-stream")
 
     async def _upload(self, call: ApiCall) -> Response:
         return Json({**await _measure(call), "content_type": call.request.headers.get("content-type")})
@@ -78,9 +76,7 @@ class Transfers:
         count = whole_number(fields, "count", 5, 1, 10_000)
         interval = whole_number(fields, "interval_ms", 200, 0, 60_000) / 1000
         headers = {"Cache-Control": "no-store"}
-        return StreamingResponse(
-            self._ticks(count, interval), headers=headers, media_type="text/event-stream"
-        )
+        return StreamingResponse(self._ticks(count, interval), headers=headers, media_type="text/event-stream")
 
     async def _redirect(self, call: ApiCall) -> Response:
         fields = parameters.query(call.request)
