@@ -1,0 +1,65 @@
+/** The one way to the API: same-origin JSON, with refusals as typed problems. */
+import { ApiProblem, problemFrom, unreachable } from "./problem";
+
+export type Query = Record<string, string | number | boolean | null | undefined>;
+
+interface Options {
+  body?: unknown;
+  query?: Query;
+  signal?: AbortSignal;
+}
+
+export async function get<Answer>(path: string, query: Query = {}, signal?: AbortSignal): Promise<Answer> {
+  return call<Answer>("GET", path, signal ? { query, signal } : { query });
+}
+
+export async function post<Answer>(path: string, body: unknown = {}): Promise<Answer> {
+  return call<Answer>("POST", path, { body });
+}
+
+export async function remove<Answer>(path: string, options: Options = {}): Promise<Answer> {
+  return call<Answer>("DELETE", path, options);
+}
+
+export function address(path: string, query: Query = {}): string {
+  const pairs = Object.entries(query).flatMap(([name, value]) =>
+    value === null || value === undefined || value === "" ? [] : [[name, String(value)]],
+  );
+  const search = new URLSearchParams(pairs).toString();
+  return `/api${path}${search ? `?${search}` : ""}`;
+}
+
+async function call<Answer>(method: string, path: string, { body, query, signal }: Options): Promise<Answer> {
+  const headers: Record<string, string> = { Accept: "application/json, application/problem+json" };
+  const init: RequestInit = { method, headers, credentials: "same-origin", redirect: "error" };
+  if (signal) init.signal = signal;
+  if (body !== undefined) {
+    headers["Content-Type"] = "application/json";
+    init.body = JSON.stringify(body);
+  }
+  const response = await send(address(path, query), init);
+  const text = await response.text();
+  const answer = parse(text);
+  if (!response.ok) throw problemFrom(response.status, answer);
+  if (text !== "" && answer === undefined) throw new ApiProblem(unreachable("answer_unreadable"));
+  // The generated types are the promise of the API's own document; nothing checks them again at run time.
+  return answer as Answer;
+}
+
+async function send(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (cause) {
+    if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
+    throw new ApiProblem(unreachable("network_unreachable"), { cause });
+  }
+}
+
+function parse(text: string): unknown {
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

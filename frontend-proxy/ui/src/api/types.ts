@@ -1,0 +1,24 @@
+/** Every name that the rest of the interface takes from the contract, in one place: a renamed schema is one edit. */
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Me = Schemas["Me"];
+export type Provider = Schemas["Provider"];
+export type ProviderField = Schemas["ProviderField"];
+export type Connection = Schemas["Connection"];
+export type ConnectionState = Connection["state"];
+export type Disconnected = Schemas["Disconnected"];
+export type Grant = Schemas["Grant"];
+export type GrantConnection = Grant["connections"][number];
+export type GrantRequest = Schemas["GrantRequest"];
+export type CreatedGrant = Schemas["CreatedGrant"];
+export type LedgerEntry = Schemas["LedgerEntry"];
+export type Session = Schemas["Session"];
+export type Identity = Schemas["Identity"];
+export type Problem = Schemas["Problem"];
+
+export interface Page<Item> {
+  items: Item[];
+  next: string | null;
+}

@@ -1,0 +1,42 @@
+/** A connection's state in words: the one beside the shape, and the sentence that says what it means. */
+import type { Connection, ConnectionState } from "../api/types";
+import type { StateTone } from "../kit/State";
+import { on } from "../kit/time";
+
+export const stateWords: Record<ConnectionState, { word: string; tone: StateTone }> = {
+  active: { word: "Active", tone: "green" },
+  expiring: { word: "Expires soon", tone: "amber" },
+  needs_reconnect: { word: "Needs reconnect", tone: "red" },
+  revoked: { word: "Disconnected", tone: "grey" },
+};
+
+const reasons: Record<string, (title: string) => string> = {
+  invalid_grant: (title) => `${title} no longer accepts the consent that you gave.`,
+  rotation_lost: (title) => `${title} changed its token and the answer was lost on the way.`,
+  scope_reduced: (title) => `${title} now allows less than you had given.`,
+  consent_expired: (title) => `The time that ${title} gives a consent is over.`,
+};
+
+/** What the state means for the person, or null where there is nothing to say. */
+export function stateSentence(connection: Connection, now: number): string | null {
+  const { title, state, grant_expires_at: ends } = connection;
+  if (state === "active") return ends === null ? null : `${title} will ask you to sign in again on ${on(ends, now)}.`;
+  if (state === "expiring") {
+    return `${title} will ask you to sign in again ${ends === null ? "soon" : `on ${on(ends, now)}`}. Reconnect before, and nothing stops.`;
+  }
+  if (state === "revoked") return `Nobody can act as you on ${title} through this connection.`;
+  const reason = reasons[connection.state_reason ?? ""]?.(title) ?? `${title} refused the last refresh.`;
+  return `${reason} Agents are refused until you reconnect; their grants stay.`;
+}
+
+export function needsPerson(state: ConnectionState): boolean {
+  return state === "needs_reconnect" || state === "expiring";
+}
+
+/** What disconnecting stops: "3 agents lose Spotify: demo, mail and night." */
+export function disconnectSentence(title: string, agents: readonly string[]): string {
+  const [only] = agents;
+  if (only === undefined) return `No agent uses ${title} now.`;
+  if (agents.length === 1) return `1 agent loses ${title}: ${only}.`;
+  return `${agents.length} agents lose ${title}: ${agents.slice(0, -1).join(", ")} and ${agents[agents.length - 1] ?? ""}.`;
+}

@@ -1,0 +1,166 @@
+/** The ledger in words: each entry is one sentence, made of plain and strong parts. */
+import type { LedgerEntry } from "../api/types";
+import { callWords } from "./calls";
+
+export interface Part {
+  text: string;
+  strong?: boolean;
+}
+
+type Telling = (entry: LedgerEntry, names: Names) => Part[];
+
+interface Names {
+  actor: Part;
+  provider: Part;
+  account: Part[];
+}
+
+export interface Context {
+  /** The person who reads: their own entries say "You". */
+  me: string | null;
+  titleOf: (provider: string) => string;
+}
+
+export function sentence(entry: LedgerEntry, context: Context): Part[] {
+  const names = namesOf(entry, context);
+  const tell = tellings[entry.action];
+  return tell === undefined ? [names.actor, plain(` did ${entry.action}`)] : tell(entry, names);
+}
+
+export function plainSentence(entry: LedgerEntry, context: Context): string {
+  return sentence(entry, context)
+    .map((part) => part.text)
+    .join("");
+}
+
+/** What came of it, where that is not a matter of course: shown after the sentence. */
+export function outcomeWords(entry: LedgerEntry): string | null {
+  if (entry.outcome === "pending") return "waiting for the answer";
+  if (entry.outcome === "unknown") return "nobody knows whether it arrived";
+  if (entry.outcome === "failed" && entry.status === null) return "failed";
+  return null;
+}
+
+/** Actions as the filter offers them, in the order in which people look for them. */
+export const actionLabels: Record<string, string> = {
+  "proxy.call": "Calls by agents",
+  "proxy.denied": "Refused calls",
+  "grant.created": "Grants created",
+  "grant.revoked": "Grants revoked",
+  "connection.created": "Accounts connected",
+  "connection.reconnected": "Accounts reconnected",
+  "connection.failed": "Failed connections",
+  "connection.refreshed": "Token refreshes",
+  "connection.refresh_failed": "Failed refreshes",
+  "connection.needs_reconnect": "Reconnect needed",
+  "connection.reminder": "Expiry reminders",
+  "connection.disconnected": "Accounts disconnected",
+  sign_in: "Sign-ins",
+  "sign_in.failed": "Failed sign-ins",
+  sign_out: "Sign-outs",
+  "session.ended": "Sessions ended",
+  "sessions.ended": "All other sessions ended",
+  "identity.linked": "Sign-ins linked",
+  "identity.unlinked": "Sign-ins unlinked",
+  "account.erased": "Account erased",
+};
+
+const tellings: Record<string, Telling> = {
+  "proxy.call": (entry, { actor, provider, account }) => [actor, ...calling(entry, provider), ...account],
+  "proxy.denied": (entry, { actor, provider, account }) => [
+    actor,
+    plain(" was refused on "),
+    provider,
+    ...account,
+    plain(because(entry)),
+  ],
+  sign_in: (_, { actor, provider }) => [actor, plain(" signed in with "), provider],
+  "sign_in.failed": (entry, { provider }) => [plain("A sign-in with "), provider, plain(" failed"), plain(because(entry))],
+  sign_out: (_, { actor }) => [actor, plain(" signed out")],
+  "session.ended": (entry, { actor }) => [actor, plain(` ended the session${on(detail(entry, "device"))}`)],
+  "sessions.ended": (_, { actor }) => [actor, plain(" ended all other sessions")],
+  "identity.linked": (_, { actor, provider }) => [actor, plain(" added "), provider, plain(" as a way to sign in")],
+  "identity.unlinked": (_, { actor, provider }) => [actor, plain(" removed "), provider, plain(" as a way to sign in")],
+  "connection.created": (_, { actor, provider, account }) => [actor, plain(" connected "), provider, ...account],
+  "connection.reconnected": (_, { actor, provider, account }) => [actor, plain(" reconnected "), provider, ...account],
+  "connection.failed": (entry, { provider }) => [provider, plain(" was not connected"), plain(because(entry))],
+  "connection.refreshed": (_, { actor, provider, account }) => [actor, plain(" refreshed access to "), provider, ...account],
+  "connection.refresh_failed": (entry, { actor, provider, account }) => [
+    actor,
+    plain(" could not refresh access to "),
+    provider,
+    ...account,
+    plain(because(entry)),
+  ],
+  "connection.needs_reconnect": (_, { provider, account }) => [provider, ...account, plain(" needs you to reconnect it")],
+  "connection.reminder": (_, { provider, account }) => [provider, ...account, plain(" will ask you to sign in again soon")],
+  "connection.disconnected": (_, { actor, provider, account }) => [actor, plain(" disconnected "), provider, ...account],
+  "grant.created": (entry, { actor }) => [actor, plain(" created a grant"), ...agent(entry, " for ")],
+  "grant.revoked": (entry, { actor }) => [actor, plain(" revoked the grant"), ...agent(entry, " of ")],
+  "account.erased": (_, { actor }) => [actor, plain(" erased the account")],
+};
+
+function calling(entry: LedgerEntry, provider: Part): Part[] {
+  const { method, path } = entry;
+  if (method === null || path === null) return [plain(" called "), provider];
+  const words = callWords(entry.provider ?? "", method, path);
+  if (words !== null && entry.outcome !== "failed") return [plain(` ${words} `), provider];
+  const verb = entry.outcome === "failed" ? "tried" : "called";
+  return [plain(` ${verb} ${method} ${path.split("?")[0] ?? path} on `), provider];
+}
+
+function namesOf(entry: LedgerEntry, { me, titleOf }: Context): Names {
+  const account = entry.connection?.account ?? null;
+  return {
+    actor: strong(actorName(entry, me)),
+    provider: strong(entry.provider === null ? "a provider" : titleOf(entry.provider)),
+    account: account === null ? [] : [plain(` (${account})`)],
+  };
+}
+
+function actorName({ actor }: LedgerEntry, me: string | null): string {
+  if (actor.kind === "system") return "Keybearer";
+  if (actor.kind === "person") return actor.id !== null && actor.id === me ? "You" : (actor.name ?? "Somebody");
+  return actor.name ?? "An agent";
+}
+
+function because(entry: LedgerEntry): string {
+  const why = entry.code ?? null;
+  return why === null ? "" : `: ${codeWords[why] ?? why.replaceAll("_", " ")}`;
+}
+
+const codeWords: Record<string, string> = {
+  consent_denied: "the answer at the provider was no",
+  provider_unavailable: "the provider did not answer",
+  flow_expired: "it took too long",
+  flow_unknown: "it was not started in that browser",
+  flow_replayed: "the answer was already used",
+  needs_reconnect: "the connection needs you first",
+  grant_expired: "its grant had expired",
+  grant_revoked: "its grant was revoked",
+  scope_missing: "its grant does not reach that far",
+  path_not_allowed: "its grant does not reach that far",
+  circuit_open: "the provider was failing, so it was left alone for a moment",
+};
+
+function agent(entry: LedgerEntry, before: string): Part[] {
+  const name = detail(entry, "agent");
+  return name === null ? [] : [plain(before), strong(name)];
+}
+
+function detail(entry: LedgerEntry, key: string): string | null {
+  const value = entry.detail?.[key];
+  return typeof value === "string" ? value : null;
+}
+
+function on(device: string | null): string {
+  return device === null ? "" : ` of ${device}`;
+}
+
+function plain(text: string): Part {
+  return { text };
+}
+
+function strong(text: string): Part {
+  return { text, strong: true };
+}

@@ -1,0 +1,85 @@
+import { KeyRound } from "lucide-react";
+import { Navigate, useSearchParams } from "react-router";
+
+import { address } from "../api/http";
+import { useMe, useProviders } from "../api/me";
+import { Bone } from "../kit/Bone";
+import { Button } from "../kit/Button";
+import { ProviderMark } from "../kit/ProviderMark";
+import { ThemeSwitch } from "../kit/ThemeSwitch";
+import { Loaded } from "../kit/Waiting";
+import { Wordmark } from "../kit/Wordmark";
+import { localPath } from "../kit/words";
+import "../kit/shell.css";
+import "./signin.css";
+
+export default function SignInPage() {
+  const [search] = useSearchParams();
+  const returnTo = localPath(search.get("return_to"));
+  const me = useMe();
+  const providers = useProviders();
+  if (me.isSuccess) return <Navigate to={returnTo} replace />;
+  return (
+    <main className="signin">
+      <title>Sign in · Keybearer</title>
+      <div className="signin-card">
+        <Wordmark />
+        <div className="signin-words">
+          <h1>Sign in</h1>
+          <p className="lead">Your agents act for you. They never hold your keys.</p>
+        </div>
+        <Loaded query={providers} waiting={<ButtonsWaiting />}>
+          {({ items }) => {
+            const offered = items.filter((provider) => provider.sign_in && provider.configured);
+            return offered.length === 0 ? (
+              <NobodyToAsk />
+            ) : (
+              <ul className="signin-ways">
+                {offered.map(({ name, title, icon }) => (
+                  <li key={name}>
+                    <Button
+                      size="large"
+                      icon={<ProviderMark icon={icon} title={title} />}
+                      onPress={() => window.location.assign(address(`/auth/${name}/start`, { return_to: returnTo }))}
+                    >
+                      Continue with {title}
+                    </Button>
+                  </li>
+                ))}
+              </ul>
+            );
+          }}
+        </Loaded>
+        <p className="signin-fine">
+          <KeyRound className="icon" aria-hidden />
+          Signing in asks for your name and email only. What agents may use, you connect afterwards, one by one.
+        </p>
+      </div>
+      <div className="signin-theme">
+        <ThemeSwitch />
+      </div>
+    </main>
+  );
+}
+
+function NobodyToAsk() {
+  return (
+    <div className="stack small">
+      <p>
+        <strong>No way to sign in is set up here yet.</strong>
+      </p>
+      <p className="muted">
+        Whoever runs this Keybearer adds a provider with its client credentials; <code>keybearer verify</code> says what is missing.
+      </p>
+    </div>
+  );
+}
+
+function ButtonsWaiting() {
+  return (
+    <div className="signin-ways" role="status" aria-label="Loading the ways to sign in">
+      <Bone shape="tall" />
+      <Bone shape="tall" />
+    </div>
+  );
+}

@@ -1,0 +1,7 @@
+import type { Provider } from "../api/types";
+
+/** A provider's own spelling of its name, also before the list of providers has come. */
+export function providerTitle(name: string | null, providers: readonly Provider[] | undefined): string {
+  if (name === null || name === "") return "the provider";
+  return providers?.find((provider) => provider.name === name)?.title ?? name.charAt(0).toUpperCase() + name.slice(1);
+}
