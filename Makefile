@@ -87,6 +87,7 @@ make_environment() {
       exit 1
     fi
   fi
+  say "making the environment in $(VENV)"
   "$$python" -m venv --clear $(VENV)
 }
 if command -v uv >/dev/null; then
@@ -94,8 +95,8 @@ if command -v uv >/dev/null; then
 else
   uv=$(VENV)/bin/uv
   if ! [ -x $$uv ]; then
-    say "making the environment in $(VENV)"
-    if ! $(VENV)/bin/python -c 'import pip' 2>/dev/null; then find_python; make_environment; fi
+    if ! $(VENV)/bin/python -c '' 2>/dev/null; then find_python; make_environment; fi
+    if ! $(VENV)/bin/python -c 'import pip' 2>/dev/null; then $(VENV)/bin/python -m ensurepip >/dev/null; fi
     $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
   fi
 fi
