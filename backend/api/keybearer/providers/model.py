@@ -107,7 +107,10 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Where the person is found. Each tuple holds dotted paths (`images.0.url`) tried in order."""
+    """Where the person is found. Each tuple holds dotted paths (`images.0.url`) tried in order.
+
+    `source` says where these are read; an id_token that comes along is checked whatever it says.
+    """
 
     source: IdentitySource
     subject: tuple[str, ...]
@@ -147,7 +150,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """Request headers beyond the usual: `allow` (lower case) pass; `fixed` are sent unless the caller did."""
+    """Request headers beyond the usual: `allow` (lower case) pass; `fixed` are sent unless the caller did.
+
+    `fixed` go with our own calls to the provider's API too, such as a revocation.
+    """
 
     allow: frozenset[str] = frozenset()
     fixed: Mapping[str, str] = field(default_factory=dict)
@@ -192,7 +198,13 @@ class GrantLifetime:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One entry of the catalogue, its URL templates filled in. `missing` names the keys still to be set."""
+    """One entry of the catalogue, its URL templates filled in. `missing` names the keys still to be set.
+
+    `authorize_params` go with connecting, `sign_in_params` with signing in, `incremental` with asking for more
+    scopes of an existing connection, `token_params` with every token request. `token_path` leads to the member
+    of the token answer that holds the tokens, where there is one (Slack's answer to a refresh has none).
+    `assumed_expires_in` is the lifetime in seconds of an access token whose answer names none.
+    """
 
     name: str
     title: str
