@@ -1,3 +1,4 @@
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from keybearer.cli import postgres
 
 # A program like `keybearer up`: it serves until it is interrupted, and is still at work when Ctrl-C arrives.
 _PROGRAM = """
@@ -48,14 +50,29 @@ def processes_of(data: Path) -> list[psutil.Process]:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Iterator[Path]:
-    """A data folder in which, whatever a test did, nothing may be left running at its end."""
+def fresh(tmp_path: Path) -> Iterator[Path]:
+    """A data folder not made yet, in which, whatever a test did, nothing may be left running at its end."""
     folder = tmp_path / "data"
     yield folder
     left = processes_of(folder)
     for process in left:
         process.kill()
     assert left == []
+
+
+@pytest.fixture
+def data(fresh: Path, made: Path) -> Path:
+    """A data folder after a first start."""
+    shutil.copytree(made, fresh)
+    return fresh
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "data"
+    with postgres.running(folder):
+        pass
+    return folder
 
 
 @pytest.fixture

@@ -104,18 +104,17 @@ def test_a_socket_folder_left_by_a_crash_is_removed(data: Path, tmp_path: Path) 
     left = tmp_path / "keybearer-left"
     left.mkdir()
     (left / ".s.PGSQL.5432").touch()
-    (data / "postgres").mkdir(parents=True)
     (data / "postgres" / "socket-folder").write_text(f"{left}\n")
     with postgres.running(data):
         assert not left.exists()
 
 
-async def test_a_first_start_that_was_cut_short_is_done_again(data: Path) -> None:
-    unfinished = data / "postgres" / "cluster.unfinished"
+async def test_a_first_start_that_was_cut_short_is_done_again(fresh: Path) -> None:
+    unfinished = fresh / "postgres" / "cluster.unfinished"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n")
-    (data / "postgres" / "superuser-password").write_text("of the start that failed\n")
-    with postgres.running(data) as server:
+    (fresh / "postgres" / "superuser-password").write_text("of the start that failed\n")
+    with postgres.running(fresh) as server:
         assert await _value(server.superuser_dsn(), "select 1") == 1
     assert not unfinished.exists()
 
@@ -136,6 +135,13 @@ def test_a_server_that_cannot_start_fails_with_its_own_words(data: Path) -> None
         pass
     with postgres.running(data) as server:
         assert server.is_running()
+
+
+def test_a_database_that_cannot_be_made_fails_with_the_reason(fresh: Path) -> None:
+    (fresh / "postgres").mkdir(parents=True)
+    (fresh / "postgres" / "cluster.unfinished").write_text("a file where a folder belongs")
+    with pytest.raises(postgres.PostgresError, match="could not be created"), postgres.running(fresh):
+        pass
 
 
 def _family(pid: int) -> list[psutil.Process]:

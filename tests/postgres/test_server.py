@@ -36,8 +36,8 @@ async def test_a_wrong_password_is_refused(data: Path, user: str) -> None:
         await asyncpg.connect(server.dsn(user, "wrong", "postgres"))
 
 
-async def test_the_cluster_is_made_as_the_design_says(data: Path) -> None:
-    with postgres.running(data) as server:
+async def test_the_cluster_is_made_as_the_design_says(fresh: Path) -> None:
+    with postgres.running(fresh) as server:
         dsn = server.superuser_dsn()
         assert await _value(dsn, "show data_checksums") == "on"
         assert await _value(dsn, "show server_encoding") == "UTF8"
@@ -61,15 +61,15 @@ def test_only_its_owner_can_reach_anything(data: Path) -> None:
         assert psutil.Process(server.pid).net_connections("inet") == []
 
 
-def test_folder_permissions_that_were_widened_are_narrowed(data: Path) -> None:
-    (data / "postgres").mkdir(parents=True)
-    (data / "postgres").chmod(0o755)
-    with postgres.running(data):
-        assert _mode(data / "postgres") == 0o700
+def test_folder_permissions_that_were_widened_are_narrowed(fresh: Path) -> None:
+    (fresh / "postgres").mkdir(parents=True)
+    (fresh / "postgres").chmod(0o755)
+    with postgres.running(fresh):
+        assert _mode(fresh / "postgres") == 0o700
 
 
-async def test_a_data_folder_with_a_long_path_gets_a_short_socket(data: Path) -> None:
-    long = data / ("x" * 60) / ("y" * 60)
+async def test_a_data_folder_with_a_long_path_gets_a_short_socket(fresh: Path) -> None:
+    long = fresh / ("x" * 60) / ("y" * 60)
     with postgres.running(long) as server:
         assert len(bytes(server.socket_folder)) < 80
         assert _mode(server.socket_folder) == 0o700
@@ -101,12 +101,12 @@ def test_nothing_is_left_when_the_block_ends_or_fails(data: Path) -> None:
     assert not (data / "postgres" / "cluster" / "postmaster.pid").exists()
 
 
-def test_a_thread_may_not_start_it(data: Path) -> None:
+def test_a_thread_may_not_start_it(fresh: Path) -> None:
     raised: list[BaseException] = []
 
     def start() -> None:
         try:
-            with postgres.running(data):
+            with postgres.running(fresh):
                 pass
         except RuntimeError as error:
             raised.append(error)
@@ -115,12 +115,12 @@ def test_a_thread_may_not_start_it(data: Path) -> None:
     thread.start()
     thread.join()
     assert "main thread" in str(raised[0])
-    assert not data.exists()
+    assert not fresh.exists()
 
 
-def test_first_use_reports_progress(data: Path) -> None:
+def test_first_use_reports_progress(fresh: Path) -> None:
     told: list[str] = []
-    with postgres.running(data, progress=told.append):
+    with postgres.running(fresh, progress=told.append):
         pass
     assert told[0] == "Creating the database"
 

@@ -96,14 +96,17 @@ def running(
     settings = {**_SETTINGS, **(settings or {})}
     place = _Place.prepare(data)
     with _lock(place, progress) as lock:
-        _create_cluster(place, durable=settings.get("fsync") != "off", progress=progress)
+        if not place.cluster.exists():
+            progress("Creating the database")
+            _create_cluster(place, lock, durable=settings.get("fsync") != "off")
         _clear_after_crash(place)
+        password = _superuser_password(place)
         folder = _socket_folder(place)
         try:
             process = _launch(place, folder, settings, lock)
             try:
                 _wait_until_ready(process, place, progress)
-                yield Server(folder, process.pid, place.log, place.password.read_text().strip(), process)
+                yield Server(folder, process.pid, place.log, password, process)
             finally:
                 _stop(process)
         finally:
@@ -156,7 +159,7 @@ class _Place:
 
 @contextmanager
 def _lock(place: _Place, progress: Callable[[str], None]) -> Iterator[int]:
-    """Hold the data folder; the descriptor is handed to the server too.
+    """Hold the data folder; the descriptor is handed to the programs that we start.
 
     All of its processes share the lock, so whoever gets it knows that no server of ours is left on these
     files, even one whose parent was killed.
@@ -208,15 +211,7 @@ def _ask_to_stop(place: _Place) -> None:
             os.kill(pid, signal.SIGINT)
 
 
-def _create_cluster(place: _Place, *, durable: bool, progress: Callable[[str], None]) -> None:
-    if place.cluster.exists():
-        if not place.password.exists():
-            raise PostgresError(
-                f"{place.password} is missing, and without it {place.cluster} cannot be opened. "
-                "Put the file back, or choose another data folder."
-            )
-        return
-    progress("Creating the database")
+def _create_cluster(place: _Place, lock: int, *, durable: bool) -> None:
     _write_private(place.password, secrets.token_urlsafe(32) + "\n")
     unfinished = place.home / "cluster.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -229,14 +224,28 @@ def _create_cluster(place: _Place, *, durable: bool, progress: Callable[[str], N
         *(() if durable else ("--no-sync",)),
     ]
     done = subprocess.run(
-        command, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        pass_fds=(lock,),
     )
     if done.returncode:
         raise PostgresError(
-            f"The database could not be created in {place.home}. "
-            f"Remedy this and start again: {done.stderr.strip()}"
+            f"The database could not be created in {place.home}. Remedy this and start again: {done.stderr.strip()}"
         )
     unfinished.rename(place.cluster)
+
+
+def _superuser_password(place: _Place) -> str:
+    if not place.password.exists():
+        raise PostgresError(
+            f"{place.password} is missing, and without it {place.cluster} cannot be opened. "
+            "Put the file back, or choose another data folder."
+        )
+    return place.password.read_text().strip()
 
 
 def _clear_after_crash(place: _Place) -> None:
@@ -306,16 +315,13 @@ def _launch(place: _Place, folder: Path, settings: Mapping[str, str], lock: int)
         )
 
 
-def _wait_until_ready(
-    process: subprocess.Popen[bytes], place: _Place, progress: Callable[[str], None]
-) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], place: _Place, progress: Callable[[str], None]) -> None:
     """Wait without a limit: recovery after a crash takes as long as there is work to redo."""
     told = time.monotonic()
     while not _is_ready(process.pid, place):
         if process.poll() is not None:
             raise PostgresError(
-                "The database server did not start. "
-                f"The last lines of {place.log} say why:\n{_tail(place.log, 10)}"
+                f"The database server did not start. The last lines of {place.log} say why:\n{_tail(place.log, 10)}"
             )
         if time.monotonic() - told >= 1:
             told = time.monotonic()
