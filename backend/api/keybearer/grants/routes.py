@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from keybearer.grants import model
 from keybearer.grants.model import Grant, Wish
@@ -19,7 +20,7 @@ from keybearer.vault.model import Connection
 
 Caller = Annotated[Principal, Depends(current_principal)]
 
-_EXAMPLE = {
+_EXAMPLE: JsonDict = {
     "agent": "DJ",
     "providers": ["spotify"],
     "ttl_seconds": 3600,
@@ -98,7 +99,7 @@ def routes(grants: Grants, providers: Mapping[str, Provider]) -> APIRouter:
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> Page[GrantWire]:
-        found = await grants.list(principal, after=after, limit=limit + 1)
+        found = await grants.list_live(principal, after=after, limit=limit + 1)
         shown = found[:limit]
         return Page(
             items=[_grant(grant, held, providers) for grant, held in shown],

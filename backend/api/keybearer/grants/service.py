@@ -71,7 +71,7 @@ class Grants:
             await self._ledger.record(tx, _created(grant, chosen))
         return grant, chosen, token
 
-    async def list(
+    async def list_live(
         self, principal: Principal, *, after: UUID | None = None, limit: int = 50
     ) -> list[tuple[Grant, tuple[Connection, ...]]]:
         """The caller's live grants with their connections, newest first."""
@@ -88,7 +88,7 @@ class Grants:
                 raise errors.grant_not_found()
             await self._ended(tx, ended, "asked")
 
-    async def agents_of(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> dict[UUID, "list[str]"]:
+    async def agents_of(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> dict[UUID, list[str]]:
         """Names of the agents that may use each connection now."""
         return await store.agents(tx, tenant_id, user_id)
 

@@ -1,0 +1,1 @@
+"""Carries an agent's call to a provider with the person's credential, which the agent never sees."""
