@@ -10,7 +10,6 @@ import httpx2
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from keybearer.vault.sealing import WrappedKey
 from keybearer.kit.breaker import Breaker, Breakers
 from keybearer.kit.database import Database
 from keybearer.kit.errors import KeybearerError
@@ -27,6 +26,7 @@ from keybearer.proxy.record import Call
 from keybearer.proxy.renewal import Renewal
 from keybearer.sessions.model import Resolved
 from keybearer.vault.model import Credential
+from keybearer.vault.sealing import WrappedKey
 
 log = structlog.get_logger(__name__)
 
