@@ -215,7 +215,8 @@ CREATE TABLE ledger (
 CREATE INDEX ledger_person ON ledger (tenant_id, user_id, id DESC);
 CREATE INDEX ledger_tenant ON ledger (tenant_id, id DESC);
 CREATE INDEX ledger_seal ON ledger (era, xid, id);
-CREATE INDEX ledger_call ON ledger (tenant_id, call_id) WHERE call_id IS NOT NULL;
+-- A call has one started and one finished row, so that writing one again after a lost answer adds nothing.
+CREATE UNIQUE INDEX ledger_call ON ledger (tenant_id, call_id, action) WHERE call_id IS NOT NULL;
 
 CREATE TABLE ledger_batches (
   no bigint PRIMARY KEY,
@@ -232,16 +233,19 @@ CREATE TABLE ledger_batches (
 );
 CREATE INDEX ledger_batches_range ON ledger_batches (era, from_xid);
 
+-- Ids become visible out of order, so readers resume by `xid`: nothing can appear later below the oldest running one.
 CREATE TABLE outbox (
   tenant_id uuid NOT NULL REFERENCES tenants (id),
   id bigint GENERATED ALWAYS AS IDENTITY,
+  xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
   user_id uuid NOT NULL,
   name text NOT NULL,
   data jsonb NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (id)
 );
-CREATE INDEX outbox_person ON outbox (tenant_id, user_id, id);
+CREATE INDEX outbox_person ON outbox (tenant_id, user_id, xid, id);
+CREATE INDEX outbox_age ON outbox (created_at);
 
 CREATE TABLE leases (
   name text PRIMARY KEY,
@@ -271,7 +275,10 @@ BEGIN
 END
 $$;
 
-REVOKE UPDATE, DELETE ON ledger FROM keybearer_app;
+-- What decides a row's place in the chain (xid, era, time) is the database's to say, not the application's.
+REVOKE INSERT, UPDATE, DELETE ON ledger FROM keybearer_app;
+GRANT INSERT (tenant_id, uid, action, outcome, actor_kind, user_id, grant_id, connection_id, provider, call_id, method,
+  status, duration_ms, code, request_id, dek_id, detail) ON ledger TO keybearer_app;
 GRANT SELECT ON tenants, tenant_hosts, ledger_eras TO keybearer_app;
 GRANT INSERT, UPDATE, DELETE ON tenant_hosts TO keybearer_app;
 GRANT SELECT, INSERT, DELETE ON bearers, keks TO keybearer_app;

@@ -1,0 +1,1 @@
+"""Tells a person's open pages at once what changed."""

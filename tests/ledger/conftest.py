@@ -1,0 +1,78 @@
+"""A ledger over the database of the test, with keys of its own."""
+
+import base64
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from keybearer.keys import keyring, signing
+from keybearer.keys.envelope import Owner
+from keybearer.keys.service import Keys
+from keybearer.keys.signing import SigningKeyring
+from keybearer.keys.store import WrappedKey
+from keybearer.kit.database import Database
+from keybearer.ledger.service import Ledger
+
+TENANT = UUID("00000000-0000-7000-8000-000000000001")
+
+
+@pytest.fixture
+def key_folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Directories of a keyring and of a signing keyring."""
+    keks, signers = tmp_path / "keyring", tmp_path / "signing"
+    for folder in (keks, signers):
+        folder.mkdir()
+    (keks / "primary").write_text("k1")
+    (keks / "k1").write_text(base64.b64encode(os.urandom(32)).decode())
+    (signers / "primary").write_text("s1")
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (signers / "s1").write_bytes(pem)
+    return keks, signers
+
+
+@pytest.fixture
+async def keys(db: Database, key_folders: tuple[Path, Path]) -> Keys:
+    keys = Keys(keyring.load(key_folders[0]))
+    await keys.start(db)
+    return keys
+
+
+@pytest.fixture
+def signers(key_folders: tuple[Path, Path]) -> SigningKeyring:
+    return signing.load(key_folders[1])
+
+
+@pytest.fixture
+def ledger(db: Database, keys: Keys) -> Ledger:
+    return Ledger(db, keys)
+
+
+@pytest.fixture
+def person() -> UUID:
+    return uuid4()
+
+
+@pytest.fixture
+async def key(db: Database, keys: Keys, person: UUID) -> WrappedKey:
+    """The data key of `person`."""
+    async with db.transaction(TENANT) as tx:
+        return await keys.ensure(tx, Owner.user(TENANT, person))
+
+
+@pytest.fixture
+async def superuser(database) -> AsyncIterator["asyncpg.Connection"]:
+    connection = await asyncpg.connect(database.superuser_url, server_settings={"search_path": "keybearer"})
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def other_tenant(superuser: "asyncpg.Connection") -> UUID:
+    other = uuid4()
+    await superuser.execute("INSERT INTO tenants (id, slug, name) VALUES ($1, 'other', 'Other')", other)
+    return other

@@ -1,0 +1,176 @@
+"""What a recorded entry becomes in the database."""
+
+import asyncio
+import json
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy
+from keybearer.keys.envelope import Owner
+from keybearer.keys.service import Keys
+from keybearer.keys.store import WrappedKey
+from keybearer.kit import context
+from keybearer.kit.context import RequestContext
+from keybearer.kit.database import Database
+from keybearer.kit.errors import Unavailable
+from keybearer.ledger import record
+from keybearer.ledger.calls import CallWriter
+from keybearer.ledger.model import Entry
+
+TENANT = UUID("00000000-0000-7000-8000-000000000001")
+
+
+@pytest.fixture
+async def writer(db: Database, keys: Keys):
+    writer = CallWriter(db, keys)
+    await writer.start()
+    yield writer
+    await writer.stop()
+
+
+async def test_personal_detail_is_sealed_under_the_persons_key(ledger, db, keys, person, superuser) -> None:
+    token = context.request.set(RequestContext("req_7", "203.0.113.9"))
+    async with db.transaction(TENANT) as tx:
+        await ledger.record(tx, Entry(tenant_id=TENANT, action="sign_in", user_id=person, detail={"device": "Firefox"}))
+    context.request.reset(token)
+    row = await superuser.fetchrow("SELECT * FROM ledger")
+    assert (row["action"], row["outcome"], row["request_id"], row["user_id"]) == ("sign_in", "ok", "req_7", person)
+    assert b"Firefox" not in row["detail"]
+    async with db.transaction(TENANT) as tx:
+        opened = await keys.open(tx, Owner.user(TENANT, person), record.place(row["uid"]), row["detail"])
+    assert json.loads(opened) == {"device": "Firefox", "address": "203.0.113.9"}
+
+
+async def test_without_a_person_the_tenants_key_seals(ledger, db, keys, superuser) -> None:
+    entry = Entry(tenant_id=TENANT, action="sign_in.failed", outcome="failed", detail={"address": "192.0.2.1"})
+    async with db.transaction(TENANT) as tx:
+        await ledger.record(tx, entry)
+    row = await superuser.fetchrow("SELECT uid, detail FROM ledger")
+    async with db.transaction(TENANT) as tx:
+        opened = await keys.open(tx, Owner.tenant(TENANT), record.place(row["uid"]), row["detail"])
+    assert json.loads(opened) == {"address": "192.0.2.1"}
+
+
+async def test_a_transaction_that_fails_leaves_no_entry(ledger, db, person, superuser) -> None:
+    async def fail_after_recording() -> None:
+        async with db.transaction(TENANT) as tx:
+            await ledger.record(tx, Entry(tenant_id=TENANT, action="grant.created", user_id=person))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail_after_recording()
+    assert await superuser.fetchval("SELECT count(*) FROM ledger") == 0
+
+
+async def test_row_level_security_refuses_another_tenants_entry(ledger, db, other_tenant) -> None:
+    with pytest.raises(sqlalchemy.exc.ProgrammingError, match="row-level security"):
+        async with db.transaction(TENANT) as tx:
+            await ledger.record(tx, Entry(tenant_id=other_tenant, action="sign_in"))
+
+
+@pytest.mark.parametrize("column", ["xid", "era", "at"])
+async def test_the_application_cannot_choose_a_place_in_the_chain(db: Database, column: str) -> None:
+    values = {"xid": "'3'::xid8", "era": "1", "at": "now()"}
+    with pytest.raises(sqlalchemy.exc.ProgrammingError, match="permission denied"):
+        async with db.transaction(TENANT) as tx:
+            await tx.execute(
+                sqlalchemy.text(
+                    f"INSERT INTO ledger (tenant_id, uid, action, outcome, actor_kind, {column}) "
+                    f"VALUES ('{TENANT}', gen_random_uuid(), 'x', 'ok', 'system', {values[column]})"
+                )
+            )
+
+
+@pytest.mark.parametrize("hostile", ["a\x00b", "lone \ud800 surrogate", "x" * 100_000])
+async def test_hostile_texts_are_stored_harmless(ledger, db, person, superuser, hostile: str) -> None:
+    entry = Entry(tenant_id=TENANT, action="proxy.denied", user_id=person, method=hostile, detail={"path": hostile})
+    async with db.transaction(TENANT) as tx:
+        await ledger.record(tx, entry)
+    assert len(await superuser.fetchval("SELECT method FROM ledger")) <= 4096
+
+
+async def test_an_acknowledged_call_is_committed(writer: CallWriter, person, key: WrappedKey, superuser) -> None:
+    await writer.started(call(person), key)
+    assert await superuser.fetchval("SELECT count(*) FROM ledger WHERE outcome = 'pending'") == 1
+
+
+async def test_calls_that_gather_share_a_transaction_and_keep_their_tenant(
+    writer: CallWriter, db, keys, person, key, superuser, other_tenant
+) -> None:
+    async with db.transaction(other_tenant) as tx:
+        other_key = await keys.ensure(tx, Owner.user(other_tenant, person))
+    calls = [writer.started(call(person), key) for _ in range(50)]
+    calls += [writer.started(call(person, other_tenant), other_key) for _ in range(50)]
+    await asyncio.gather(*calls)
+    rows = await superuser.fetch("SELECT tenant_id, count(*) AS n FROM ledger GROUP BY 1")
+    assert {row["tenant_id"]: row["n"] for row in rows} == {TENANT: 50, other_tenant: 50}
+    assert await superuser.fetchval("SELECT count(DISTINCT xid) FROM ledger") <= 3
+
+
+async def test_ends_are_written_soon_and_at_stop(db, keys, person, key, superuser) -> None:
+    writer = CallWriter(db, keys)
+    await writer.start()
+    started = call(person)
+    await writer.started(started, key)
+    writer.finished(end(started), key)
+    await writer.stop()
+    row = await superuser.fetchrow("SELECT * FROM ledger WHERE action = 'proxy.finished'")
+    assert (row["outcome"], row["status"], row["call_id"]) == ("ok", 204, started.call_id)
+
+
+async def test_an_end_written_twice_is_there_once(writer: CallWriter, db, keys, person, key, superuser) -> None:
+    started = call(person)
+    await writer.started(started, key)
+    writer.finished(end(started), key)
+    writer.finished(end(started), key)
+    await writer.stop()
+    assert await superuser.fetchval("SELECT count(*) FROM ledger WHERE action = 'proxy.finished'") == 1
+
+
+async def test_a_call_that_cannot_be_stored_refuses_itself_alone(writer, person, key, superuser) -> None:
+    nowhere = call(person, uuid4())  # no such tenant
+    object.__setattr__(nowhere, "detail", {})
+    answers = await asyncio.gather(
+        writer.started(call(person), key),
+        writer.started(nowhere, key),
+        writer.started(call(person), key),
+        return_exceptions=True,
+    )
+    assert [type(answer) for answer in answers] == [type(None), sqlalchemy.exc.IntegrityError, type(None)]
+    assert await superuser.fetchval("SELECT count(*) FROM ledger") == 2
+
+
+async def test_a_full_backlog_refuses_before_the_call_leaves(db, keys, person, key) -> None:
+    writer = CallWriter(db, keys, capacity=2)
+    started = call(person)
+    writer.finished(end(started), key)
+    writer.finished(end(started), key)
+    with pytest.raises(Unavailable, match="ledger_busy"):
+        await writer.started(call(person), key)
+
+
+def call(person: UUID, tenant: UUID = TENANT) -> Entry:
+    return Entry(
+        tenant_id=tenant,
+        action="proxy.call",
+        outcome="pending",
+        actor_kind="agent",
+        user_id=person,
+        call_id=uuid4(),
+        provider="spotify",
+        method="PUT",
+        detail={"path": "/v1/me/player/play", "reason": "Play Despacito"},
+    )
+
+
+def end(started: Entry) -> Entry:
+    return Entry(
+        tenant_id=started.tenant_id,
+        action="proxy.finished",
+        outcome="ok",
+        actor_kind="agent",
+        user_id=started.user_id,
+        call_id=started.call_id,
+        status=204,
+        duration_ms=12,
+    )
