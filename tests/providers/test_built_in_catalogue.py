@@ -110,7 +110,7 @@ def test_spotify_consent_ends_after_six_months() -> None:
 def test_google_asks_for_a_refresh_token_when_connecting_and_for_little_when_signing_in() -> None:
     google = BUILT_IN["google"]
     assert google.authorize_params == {"access_type": "offline", "prompt": "consent"}
-    assert google.sign_in_params == {}
+    assert google.sign_in_params == {"access_type": "online", "prompt": "select_account"}
     assert google.incremental == {"include_granted_scopes": "true"}
     assert set(google.sign_in_scopes) == {"openid", "email", "profile"}
 

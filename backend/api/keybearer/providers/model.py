@@ -200,8 +200,8 @@ class GrantLifetime:
 class Provider:
     """One entry of the catalogue, its URL templates filled in. `missing` names the keys still to be set.
 
-    `authorize_params` go with connecting, `sign_in_params` with signing in, `incremental` with asking for more
-    scopes of an existing connection, `token_params` with every token request. `token_path` leads to the member
+    `authorize_params` go with every authorize URL; `sign_in_params` are laid over them for signing in,
+    `incremental` for connecting. `token_params` go with every token request. `token_path` leads to the member
     of the token answer that holds the tokens, where there is one (Slack's answer to a refresh has none).
     `assumed_expires_in` is the lifetime in seconds of an access token whose answer names none.
     """
