@@ -10,7 +10,6 @@ from starlette.types import Receive
 
 from keybearer.proxy import errors
 
-LIMIT = 100 * 1024 * 1024
 HELD = 1024 * 1024
 STALL_SECONDS = 60.0
 
@@ -20,7 +19,7 @@ class ClientGone(Exception):
 
 
 class RequestBody:
-    def __init__(self, receive: Receive, declared_length: int | None, *, limit: int = LIMIT) -> None:
+    def __init__(self, receive: Receive, declared_length: int | None, *, limit: int) -> None:
         if declared_length is not None and declared_length > limit:
             raise errors.body_too_large(limit)
         self._receive = receive

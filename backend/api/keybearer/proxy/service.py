@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
@@ -33,6 +34,14 @@ log = structlog.get_logger(__name__)
 # Says that the provider is in trouble, not that the call was wrong.
 _AILING = frozenset({502, 503, 504})
 _PROVIDERS_FAULT = frozenset({"provider_unavailable", "provider_timeout", "provider_connection_lost"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """`answer_seconds` counts from the end of the request to the head of the answer."""
+
+    body_bytes: int = 100 * 1024 * 1024
+    answer_seconds: float = 60.0
 
 
 class Vault(Protocol):
@@ -73,6 +82,8 @@ class Proxy:
         last_use: LastUse,
         breakers: Breakers,
         client: httpx2.AsyncClient,
+        *,
+        limits: Limits | None = None,
     ) -> None:
         self._db = db
         self._providers = providers
@@ -84,6 +95,7 @@ class Proxy:
         self._last_use = last_use
         self._breakers = breakers
         self._client = client
+        self._limits = limits or Limits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = Answer(scope, receive, send)
@@ -116,7 +128,7 @@ class Proxy:
     async def _admit(self, request: Incoming, grant: Resolved, receive: Receive) -> tuple[Admitted, RequestBody]:
         try:
             admitted = admission.admit(request, grant, self._providers)
-            body = RequestBody(receive, request.declared_length)
+            body = RequestBody(receive, request.declared_length, limit=self._limits.body_bytes)
             await body.read_ahead()
         except KeybearerError as error:
             await self._denied(request, grant, None, error)
@@ -200,7 +212,15 @@ class Proxy:
     async def _sent(
         self, call: Call, credential: Credential, body: RequestBody, interruption: Interruption
     ) -> httpx2.Response:
-        response = await upstream.send(self._client, call.request, call.admitted, credential, body, interruption)
+        response = await upstream.send(
+            self._client,
+            call.request,
+            call.admitted,
+            credential,
+            body,
+            interruption,
+            answer_seconds=self._limits.answer_seconds,
+        )
         if not 200 <= response.status_code < 600:
             await response.aclose()
             raise errors.answer_invalid(call.admitted.provider.title)

@@ -15,7 +15,6 @@ from keybearer.proxy.incoming import Incoming, RawHeaders
 from keybearer.proxy.interruption import Interruption
 from keybearer.vault.model import Credential
 
-ANSWER_SECONDS = 60.0
 # The head of the answer has its own limit above; an open stream may be silent for longer.
 _TIMEOUT = httpx2.Timeout(connect=5.0, write=60.0, read=300.0, pool=5.0)
 _LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
@@ -30,19 +29,29 @@ async def send(
     body: RequestBody,
     interruption: Interruption,
     *,
+    answer_seconds: float,
     again: bool = True,
 ) -> httpx2.Response:
     """The answer, whose body is still to be read. Raises as `failure` says, and what the body raises.
 
     A kept connection may have died unnoticed; what changes nothing is then sent once more over a new one.
     """
-    outgoing = _outgoing(request, admitted, credential, body, interruption)
+
+    def await_answer() -> None:
+        interruption.expect_within(answer_seconds, "provider_timeout")
+
+    content = body.content(await_answer)
+    if isinstance(content, bytes):
+        await_answer()
+    outgoing = _outgoing(request, admitted, credential, body, content)
     try:
         answer = await client.send(outgoing, stream=True)
     except (httpx2.RemoteProtocolError, httpx2.ReadError):
         if not (again and body.replayable and request.method in _REPEATABLE):
             raise
-        return await send(client, request, admitted, credential, body, interruption, again=False)
+        return await send(
+            client, request, admitted, credential, body, interruption, answer_seconds=answer_seconds, again=False
+        )
     interruption.expect_within(None)
     return answer
 
@@ -61,16 +70,13 @@ def failure(error: httpx2.HTTPError, title: str) -> KeybearerError:
 
 
 def _outgoing(
-    request: Incoming, admitted: Admitted, credential: Credential, body: RequestBody, interruption: Interruption
+    request: Incoming,
+    admitted: Admitted,
+    credential: Credential,
+    body: RequestBody,
+    content: bytes | AsyncIterator[bytes],
 ) -> httpx2.Request:
     origin, target = _split(admitted.url)
-
-    def await_answer() -> None:
-        interruption.expect_within(ANSWER_SECONDS, "provider_timeout")
-
-    content = body.content(await_answer)
-    if isinstance(content, bytes):
-        await_answer()
     return httpx2.Request(
         request.method,
         _origin(origin),
