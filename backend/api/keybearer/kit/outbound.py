@@ -10,8 +10,9 @@ import ipaddress
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
@@ -24,6 +25,7 @@ SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple
 
 # Many servers close an idle connection after 5 s; one reused later than that may die with our request in it.
 LIMITS = httpx2.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=4.0)
+SMALL_ANSWER = 256 * 1024
 _CONNECT_SECONDS = 5.0
 TIMEOUT = httpx2.Timeout(10.0, connect=_CONNECT_SECONDS, pool=5.0)
 _RESOLVE_SECONDS = 3.0
@@ -70,6 +72,27 @@ class TookTooLong(httpx2.TimeoutException):
     """The call as a whole ran out of the time that `within` gave it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`body` is None where it was longer than the limit, or compressed although we asked that it be not."""
+
+    status: int
+    headers: httpx2.Headers
+    body: bytes | None = field(repr=False)
+
+
+class NotAnswered(Exception):
+    """No complete answer came. `sent`: the other side may have seen the request and acted on it.
+
+    It holds no request, on purpose: requests carry secrets, and exceptions end up in logs.
+    """
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sent = sent
+
+
 class Outbound:
     """`allowed` holds "host:port" as written in a URL ("[::1]:8082" for IPv6); those may lead anywhere."""
 
@@ -98,6 +121,41 @@ class Outbound:
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        json: object = None,
+        seconds: float = 10.0,
+        limit: int = SMALL_ANSWER,
+    ) -> Answer:
+        """A whole small answer within a total time, or NotAnswered."""
+        sending = _Sending()
+        request = self._client.build_request(
+            method,
+            url,
+            headers={"accept": "application/json", "accept-encoding": "identity", **(headers or {})},
+            data=form,
+            json=json,
+            extensions={"trace": sending.trace},
+        )
+        try:
+            async with within(seconds):
+                return await self._answer(request, limit)
+        except httpx2.HTTPError as error:
+            raise NotAnswered(type(error).__name__, sent=sending.began) from None
+
+    async def _answer(self, request: httpx2.Request, limit: int) -> Answer:
+        response = await self._client.send(request, stream=True)
+        try:
+            body = None if "content-encoding" in response.headers else await _read(response, limit)
+        finally:
+            await response.aclose()
+        return Answer(response.status_code, response.headers, body)
 
 
 @asynccontextmanager
@@ -196,6 +254,26 @@ class _CheckedTransport(httpx2.AsyncHTTPTransport):
             http2=False,
             network_backend=network,
         )
+
+
+class _Sending:
+    """Learns from the connection whether any byte of the request may have left."""
+
+    def __init__(self) -> None:
+        self.began = False
+
+    async def trace(self, event: str, _: Mapping[str, object]) -> None:
+        if event == "http11.send_request_headers.started":
+            self.began = True
+
+
+async def _read(response: httpx2.Response, limit: int) -> bytes | None:
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
 
 
 async def _resolve(host: str, port: int) -> list[str]:

@@ -1,7 +1,38 @@
-"""What can go wrong with a provider, in words for the person who waits for it."""
+"""What can go wrong with a provider: token requests in the words of R4, the rest in words for whoever waits."""
+
+from typing import Literal
 
 from keybearer.kit.errors import Conflict, NotFound, Unavailable, UpstreamFailed
 from keybearer.providers.model import Provider
+
+FailureKind = Literal["transient", "unknown", "invalid_grant", "invalid_client", "other"]
+
+
+class TokenRequestFailed(Exception):
+    """Says how a token request failed, never what was sent or answered.
+
+    transient       the provider cannot have acted on it: not connected, 5xx, 429
+    unknown         it was sent and no answer came: the provider may have rotated the token
+    invalid_grant   the code or refresh token is not accepted
+    invalid_client  our client id or secret is not accepted
+    other           refused for another reason, or answered with something unusable
+
+    `code` is the provider's own `error` where that is a short word, else "". `retry_after` is in seconds.
+    """
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        code: str = "",
+    ) -> None:
+        super().__init__(f"token request failed: {kind} (status {status}, code {code or 'none'})")
+        self.kind: FailureKind = kind
+        self.status = status
+        self.retry_after = retry_after
+        self.code = code
 
 
 class IdentityInvalid(UpstreamFailed):
