@@ -1,8 +1,8 @@
 """People give and take back grants."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Protocol
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -77,8 +77,15 @@ class NewGrant(Wire):
     connections: list[GrantedConnection]
 
 
-def routes(grants: Grants, providers: Mapping[str, Provider]) -> APIRouter:
+class Known(Protocol):
+    """What is needed of `providers.service.Providers`: titles and icons."""
+
+    def all(self) -> Sequence[Provider]: ...
+
+
+def routes(grants: Grants, known: Known) -> APIRouter:
     router = APIRouter(tags=["grants"])
+    providers = {provider.name: provider for provider in known.all()}
 
     @router.post(
         "/grants", status_code=201, responses=problems(401, 404, 409, 422), summary="Let an agent use connections"
