@@ -121,7 +121,8 @@ def test_a_client_secret_shows_only_when_asked() -> None:
     ("issuer", "authorize", "expected"),
     [
         ("https://id.example", "https://login.example/x", "https://id.example"),
-        (None, "https://login.example/x?y", "https://login.example"),
+        (None, "https://login.example/x?y", "https://login.example/x"),
+        (None, "https://login.example/y", "https://login.example/y"),
         (None, None, None),
     ],
 )

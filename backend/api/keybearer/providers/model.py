@@ -262,11 +262,14 @@ class Provider:
 
     @property
     def identity_issuer(self) -> str | None:
-        """The issuer of "issuer + subject" where no id_token names one: the authorization server's origin."""
+        """The issuer of "issuer + subject" where no id_token names one: the authorize endpoint, without query.
+
+        The origin alone would not do: two providers may share one, and a subject of each would be one person.
+        """
         if self.issuer or not self.endpoints.authorize:
             return self.issuer
         parts = urlsplit(self.endpoints.authorize)
-        return f"{parts.scheme}://{parts.netloc}"
+        return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
 def split_scopes(text: str) -> tuple[str, ...]:
