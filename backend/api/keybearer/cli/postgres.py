@@ -6,14 +6,12 @@ password, listens on a socket in a folder that only we may enter, and is a direc
 with us.
 """
 
-import fcntl
 import os
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,12 +21,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
+from keybearer.cli import postgres_folder
+from keybearer.cli.postgres_folder import PORT, Folder, PostgresError
+
+__all__ = ["SUPERUSER", "PostgresError", "Server", "running"]
+
 SUPERUSER = "postgres"
 
-_PORT = 5432  # only a part of the socket's file name: nothing listens on TCP
-_LONGEST_SOCKET_PATH = 100  # bytes; the kernel's own limit is 107 on Linux and 103 on macOS
 _LOG_KEPT = 10_000_000  # bytes, before the log is set aside at the next start
-_ORPHAN_PATIENCE = 30.0  # seconds for a server whose parent was killed to finish its shutdown
 _STOP_STEPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0))
 
 _SETTINGS = {
@@ -55,10 +55,6 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-class PostgresError(Exception):
-    """The embedded server cannot do what was asked; the message says what to do next."""
-
-
 @dataclass(frozen=True)
 class Server:
     """A server that accepts connections for as long as its `running` block lasts."""
@@ -72,7 +68,7 @@ class Server:
     def dsn(self, user: str, password: str, database: str) -> str:
         """A URL that asyncpg takes as it is, and SQLAlchemy as `postgresql+asyncpg://…`."""
         account = f"{quote(user, safe='')}:{quote(password, safe='')}"
-        where = f"host={quote(str(self.socket_folder), safe='/')}&port={_PORT}"
+        where = f"host={quote(str(self.socket_folder), safe='/')}&port={PORT}"
         return f"postgresql://{account}@/{quote(database, safe='')}?{where}"
 
     def superuser_dsn(self, database: str = "postgres") -> str:
@@ -94,14 +90,14 @@ def running(
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("the embedded server would end with this thread: start it from the main thread")
     settings = {**_SETTINGS, **(settings or {})}
-    place = _Place.prepare(data)
-    with _lock(place, progress) as lock:
+    place = postgres_folder.Folder.prepare(data)
+    with postgres_folder.lock(place, progress) as lock:
         if not place.cluster.exists():
             progress("Creating the database")
             _create_cluster(place, lock, durable=settings.get("fsync") != "off")
-        _clear_after_crash(place)
-        password = _superuser_password(place)
-        folder = _socket_folder(place)
+        postgres_folder.clear_after_crash(place)
+        password = postgres_folder.superuser_password(place)
+        folder = postgres_folder.make_socket_folder(place)
         try:
             process = _launch(place, folder, settings, lock)
             try:
@@ -110,109 +106,11 @@ def running(
             finally:
                 _stop(process)
         finally:
-            _remove_socket_folder(place)
+            postgres_folder.remove_socket_folder(place)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where everything of one server is kept."""
-
-    home: Path
-
-    @classmethod
-    def prepare(cls, data: Path) -> "_Place":
-        home = data.absolute() / "postgres"
-        home.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        home.mkdir(exist_ok=True, mode=0o700)
-        home.chmod(0o700)
-        return cls(home)
-
-    @property
-    def cluster(self) -> Path:
-        return self.home / "cluster"
-
-    @property
-    def postmaster(self) -> Path:
-        return self.cluster / "postmaster.pid"
-
-    @property
-    def password(self) -> Path:
-        return self.home / "superuser-password"
-
-    @property
-    def log(self) -> Path:
-        return self.home / "server.log"
-
-    @property
-    def lock(self) -> Path:
-        return self.home / "lock"
-
-    @property
-    def socket(self) -> Path:
-        return self.home / "socket"
-
-    @property
-    def socket_elsewhere(self) -> Path:
-        """A file naming the folder in use where `socket` would have too long a path."""
-        return self.home / "socket-folder"
-
-
-@contextmanager
-def _lock(place: _Place, progress: Callable[[str], None]) -> Iterator[int]:
-    """Hold the data folder; the descriptor is handed to the programs that we start.
-
-    All of its processes share the lock, so whoever gets it knows that no server of ours is left on these
-    files, even one whose parent was killed.
-    """
-    descriptor = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _acquire(descriptor, place, progress)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _acquire(descriptor: int, place: _Place, progress: Callable[[str], None]) -> None:
-    deadline = time.monotonic() + _ORPHAN_PATIENCE
-    asked = False
-    while not _try_lock(descriptor):
-        holder = _first_number(place.lock)
-        if holder is not None and _is_alive(holder):
-            raise PostgresError(
-                f"The database in {place.home} is in use by process {holder}. "
-                "Stop that process, or choose another data folder."
-            )
-        if time.monotonic() > deadline:
-            raise PostgresError(
-                f"A database server left over in {place.home} does not end. "
-                f"Stop process {_first_number(place.postmaster)} and start again."
-            )
-        if not asked:
-            asked = True
-            progress("Waiting for the previous database server to finish")
-            _ask_to_stop(place)
-        time.sleep(0.05)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _ask_to_stop(place: _Place) -> None:
-    pid = _first_number(place.postmaster)
-    if pid is not None and _serves(pid, place):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGINT)
-
-
-def _create_cluster(place: _Place, lock: int, *, durable: bool) -> None:
-    _write_private(place.password, secrets.token_urlsafe(32) + "\n")
+def _create_cluster(place: Folder, lock: int, *, durable: bool) -> None:
+    postgres_folder.write_private(place.password, secrets.token_urlsafe(32) + "\n")
     unfinished = place.home / "cluster.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     command = [
@@ -239,63 +137,11 @@ def _create_cluster(place: _Place, lock: int, *, durable: bool) -> None:
     unfinished.rename(place.cluster)
 
 
-def _superuser_password(place: _Place) -> str:
-    if not place.password.exists():
-        raise PostgresError(
-            f"{place.password} is missing, and without it {place.cluster} cannot be opened. "
-            "Put the file back, or choose another data folder."
-        )
-    return place.password.read_text().strip()
-
-
-def _clear_after_crash(place: _Place) -> None:
-    """Remove a postmaster.pid whose number now belongs to some other program.
-
-    PostgreSQL itself removes one whose process is gone, but takes any living process of the same user for a
-    server.
-    """
-    pid = _first_number(place.postmaster)
-    if pid is not None and Path("/proc/self/cwd").exists() and not _serves(pid, place):
-        place.postmaster.unlink()
-
-
-def _serves(pid: int, place: _Place) -> bool:
-    try:
-        return Path(f"/proc/{pid}/cwd").readlink() == place.cluster.resolve()
-    except OSError:
-        return False
-
-
-def _socket_folder(place: _Place) -> Path:
-    _remove_socket_folder(place)
-    folder = place.socket
-    if len(os.fsencode(folder / f".s.PGSQL.{_PORT}")) > _LONGEST_SOCKET_PATH:
-        folder = _short_folder()
-        _write_private(place.socket_elsewhere, f"{folder}\n")
-    else:
-        folder.mkdir(mode=0o700)
-    return folder
-
-
-def _short_folder() -> Path:
-    parent = tempfile.gettempdir()
-    if len(os.fsencode(parent)) > _LONGEST_SOCKET_PATH // 2:
-        parent = "/tmp"  # noqa: S108  mkdtemp makes a fresh folder that nobody else may enter
-    return Path(tempfile.mkdtemp(prefix="keybearer-", dir=parent))
-
-
-def _remove_socket_folder(place: _Place) -> None:
-    shutil.rmtree(place.socket, ignore_errors=True)
-    if place.socket_elsewhere.exists():
-        shutil.rmtree(place.socket_elsewhere.read_text().strip(), ignore_errors=True)
-        place.socket_elsewhere.unlink()
-
-
-def _launch(place: _Place, folder: Path, settings: Mapping[str, str], lock: int) -> subprocess.Popen[bytes]:
+def _launch(place: Folder, folder: Path, settings: Mapping[str, str], lock: int) -> subprocess.Popen[bytes]:
     if place.log.exists() and place.log.stat().st_size > _LOG_KEPT:
         place.log.replace(place.log.with_suffix(".previous.log"))
     place.log.touch(mode=0o600)
-    options = {**settings, "unix_socket_directories": str(folder), "port": str(_PORT)}
+    options = {**settings, "unix_socket_directories": str(folder), "port": str(PORT)}
     command = [
         *_unprivileged(),
         *_dying_with_parent(),
@@ -315,7 +161,7 @@ def _launch(place: _Place, folder: Path, settings: Mapping[str, str], lock: int)
         )
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], place: _Place, progress: Callable[[str], None]) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], place: Folder, progress: Callable[[str], None]) -> None:
     """Wait without a limit: recovery after a crash takes as long as there is work to redo."""
     told = time.monotonic()
     while not _is_ready(process.pid, place):
@@ -329,7 +175,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], place: _Place, progress:
         time.sleep(0.02)
 
 
-def _is_ready(pid: int, place: _Place) -> bool:
+def _is_ready(pid: int, place: Folder) -> bool:
     try:
         lines = place.postmaster.read_text().split("\n")
     except FileNotFoundError:
@@ -384,29 +230,6 @@ def _dying_with_parent() -> list[str]:
 
 def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_text(text)
-
-
-def _first_number(path: Path) -> int | None:
-    try:
-        return int(path.read_text().split("\n", 1)[0])
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _tail(path: Path, lines: int) -> str:
