@@ -291,7 +291,7 @@ RETURNS TABLE (
   kind text, tenant_id uuid, tenant_name text, subject_id uuid, expires_at timestamptz,
   user_id uuid, email text, name text, avatar_url text, role text, disabled boolean,
   authenticated_at timestamptz, last_seen_at timestamptz,
-  agent text, scopes text[], connections jsonb
+  agent text, scopes text[], connections text
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -307,7 +307,7 @@ BEGIN
     RETURN QUERY
       SELECT found.kind, found.tenant_id, t.name, s.id, s.expires_at,
              u.id, u.email, u.name, u.avatar_url, u.role, u.disabled_at IS NOT NULL,
-             s.authenticated_at, s.last_seen_at, NULL::text, NULL::text[], NULL::jsonb
+             s.authenticated_at, s.last_seen_at, NULL::text, NULL::text[], NULL::text
         FROM keybearer.sessions s
         JOIN keybearer.users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
         JOIN keybearer.tenants t ON t.id = s.tenant_id
@@ -317,7 +317,7 @@ BEGIN
       SELECT found.kind, found.tenant_id, t.name, g.id, g.expires_at,
              u.id, u.email, u.name, u.avatar_url, u.role, u.disabled_at IS NOT NULL,
              g.created_at, g.last_used_at, g.agent, g.scopes,
-             (SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'provider', c.provider) ORDER BY c.created_at), '[]')
+             (SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'provider', c.provider) ORDER BY c.created_at), '[]')::text
                 FROM keybearer.grant_connections gc
                 JOIN keybearer.connections c ON c.tenant_id = gc.tenant_id AND c.id = gc.connection_id
                WHERE gc.tenant_id = g.tenant_id AND gc.grant_id = g.id)
