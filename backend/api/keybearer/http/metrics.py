@@ -2,9 +2,7 @@
 
 from prometheus_client import Counter, Histogram
 
-REQUESTS = Counter(
-    "keybearer_http_requests_total", "Requests answered.", ("route", "method", "status")
-)
+REQUESTS = Counter("keybearer_http_requests_total", "Requests answered.", ("route", "method", "status"))
 DURATIONS = Histogram(
     "keybearer_http_request_duration_seconds",
     "Time from the request's head to the answer's end.",

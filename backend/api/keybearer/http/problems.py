@@ -126,4 +126,3 @@ async def _http_exception(_request: Request, error: Exception) -> Response:
 
 def _where(location: tuple[Any, ...]) -> str:
     return ".".join(str(part) for part in location)
-

@@ -54,7 +54,9 @@ async def find_users_by_email(tx: Transaction, tenant_id: UUID, email: str) -> l
 
 
 async def list_users(tx: Transaction, tenant_id: UUID, limit: int) -> list[User]:
-    rows = await tx.execute(select(users).where(users.c.tenant_id == tenant_id).order_by(users.c.created_at).limit(limit))
+    rows = await tx.execute(
+        select(users).where(users.c.tenant_id == tenant_id).order_by(users.c.created_at).limit(limit)
+    )
     return [_user(row) for row in rows]
 
 

@@ -54,9 +54,7 @@ def read_folder(folder: Path, setting: str) -> tuple[str, list[Path]]:
     """The primary's id, and the files of the others; dot files are a mount's own."""
     try:
         primary = (folder / "primary").read_text(encoding="ascii").strip()
-        files = sorted(
-            path for path in folder.iterdir() if path.name != "primary" and not path.name.startswith(".")
-        )
+        files = sorted(path for path in folder.iterdir() if path.name != "primary" and not path.name.startswith("."))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"KEYBEARER_{setting}: {folder} cannot be read ({type(error).__name__}). It holds a file per key id and a "

@@ -34,13 +34,17 @@ class Keys:
         """Registers the first key of an empty installation, and refuses a keyring that lacks a key in use (D7)."""
         async with db.transaction(None) as tx:
             await store.register_first_kek(tx, self._keyring.primary)
-            registered = await store.registered_keks(tx)
-        missing = registered - self._keyring.keys.keys()
+        missing = await self.missing(db)
         if missing:
             raise ConfigurationError(
                 f"KEYBEARER_KEYRING_DIR lacks the key {', '.join(sorted(missing))}, under which stored credentials are "
                 "encrypted. Restore it from the keyring backup; without it they cannot be read."
             )
+
+    async def missing(self, db: Database) -> set[str]:
+        """The keys that data in the database is encrypted under and that the keyring lacks."""
+        async with db.transaction(None) as tx:
+            return await store.registered_keks(tx) - self._keyring.keys.keys()
 
     async def ensure(self, tx: Transaction, owner: Owner) -> WrappedKey:
         """The owner's data key, made at first need."""

@@ -62,9 +62,7 @@ class Database:
 
     async def connect(self) -> "asyncpg.Connection[Any]":
         """A connection of its own; the pool opens its connections with it too."""
-        return await asyncpg.connect(
-            asyncpg_url(self._url), server_settings=_SERVER_SETTINGS, timeout=_CONNECT_SECONDS
-        )
+        return await asyncpg.connect(asyncpg_url(self._url), server_settings=_SERVER_SETTINGS, timeout=_CONNECT_SECONDS)
 
     @asynccontextmanager
     async def transaction(self, tenant_id: UUID | None) -> AsyncIterator[Transaction]:
@@ -124,9 +122,7 @@ def asyncpg_url(url: str) -> str:
     """Accepts the URL forms that SQLAlchemy and libpq users write."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.partition("+")[0] not in {"postgresql", "postgres"}:
-        raise ConfigurationError(
-            "KEYBEARER_DATABASE_URL must look like postgresql://user:password@host/database"
-        )
+        raise ConfigurationError("KEYBEARER_DATABASE_URL must look like postgresql://user:password@host/database")
     return f"postgresql://{rest}"
 
 

@@ -76,6 +76,11 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
+def migration_database_url(environment: Mapping[str, str] = os.environ) -> str:
+    """The migrating login's URL; the one setting that `keybearer migrate` needs."""
+    return _Source(environment).required("MIGRATION_DATABASE_URL")
+
+
 def host_name(netloc: str) -> str:
     """The name of a Host header or netloc in lower case, without the port."""
     if netloc.startswith("["):
@@ -152,6 +157,4 @@ def _network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value, strict=False))
     except ValueError:
-        raise ConfigurationError(
-            f"{PREFIX}TRUSTED_PROXIES takes addresses and networks such as 10.0.0.0/8."
-        ) from None
+        raise ConfigurationError(f"{PREFIX}TRUSTED_PROXIES takes addresses and networks such as 10.0.0.0/8.") from None

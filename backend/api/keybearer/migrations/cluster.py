@@ -15,7 +15,9 @@ async def prepare(superuser_url: str, *, database: str, app_password: str, migra
     try:
         await connection.execute(roles_script())
         for login, password in ((APP_LOGIN, app_password), (MIGRATION_LOGIN, migration_password)):
-            statement = await connection.fetchval("SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)", login, password)
+            statement = await connection.fetchval(
+                "SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)", login, password
+            )
             await connection.execute(statement)
         if not await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", database):
             await connection.execute(f'CREATE DATABASE "{database}" OWNER keybearer_owner')

@@ -69,9 +69,7 @@ def head() -> str:
 
 def _prepare(connection: Connection, dry_run: bool) -> None:
     may_own = connection.execute(
-        text(
-            "SELECT pg_has_role(current_user, oid, 'SET') FROM pg_roles WHERE rolname = 'keybearer_owner'"
-        )
+        text("SELECT pg_has_role(current_user, oid, 'SET') FROM pg_roles WHERE rolname = 'keybearer_owner'")
     ).scalar()
     if may_own is None or not may_own:
         raise ConfigurationError(
@@ -91,9 +89,7 @@ def _upgrade(connection: Connection, dry_run: bool) -> Outcome:
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["connection"] = connection
     scripts = ScriptDirectory.from_config(config)
-    before = MigrationContext.configure(
-        connection, opts={"version_table_schema": SCHEMA}
-    ).get_current_revision()
+    before = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
     pending = tuple(
         f"{script.revision} {script.doc}"
         for script in reversed(list(scripts.iterate_revisions("head", before or "base")))

@@ -9,9 +9,7 @@ from keybearer.kit.database import Transaction, notify
 from keybearer.sessions import store
 
 
-async def add(
-    tx: Transaction, kind: str, token: str, tenant_id: UUID, subject_id: UUID, expires_at: datetime
-) -> None:
+async def add(tx: Transaction, kind: str, token: str, tenant_id: UUID, subject_id: UUID, expires_at: datetime) -> None:
     await store.add_bearer(tx, kind, tokens.digest(token), tenant_id, subject_id, expires_at)
 
 

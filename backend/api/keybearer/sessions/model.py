@@ -67,11 +67,15 @@ class Resolved:
     @cached_property
     def me_body(self) -> bytes:
         """The answer of `GET /api/auth/me`, made once and served from memory."""
-        return json.dumps(me(self.principal), separators=(",", ":")).encode()
+        return me_body(self.principal)
 
 
-def me(principal: Principal) -> dict[str, Any]:
+def me_body(principal: Principal) -> bytes:
     """Who is signed in, as the wire says it."""
+    return json.dumps(_me(principal), separators=(",", ":")).encode()
+
+
+def _me(principal: Principal) -> dict[str, Any]:
     return {
         "id": str(principal.user_id),
         "email": principal.email,

@@ -1,7 +1,7 @@
 """Who is signed in, and where else."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
@@ -10,7 +10,7 @@ from keybearer.http.principal import current_principal
 from keybearer.http.schemas import Page, Wire, problems
 from keybearer.kit.principal import Principal
 from keybearer.sessions import device
-from keybearer.sessions.model import Session, me
+from keybearer.sessions.model import Session, me_body
 from keybearer.sessions.service import Sessions
 
 Caller = Annotated[Principal, Depends(current_principal)]
@@ -55,9 +55,8 @@ def routes(sessions: Sessions) -> APIRouter:
     router = APIRouter(tags=["sessions"])
 
     @router.get("/auth/me", response_model=Me, responses=problems(401), summary="Who is signed in")
-    async def read_me(principal: Caller, response: Response) -> dict[str, Any]:
-        response.headers["Cache-Control"] = "no-store"
-        return me(principal)
+    async def read_me(principal: Caller) -> Response:
+        return Response(me_body(principal), media_type="application/json", headers={"Cache-Control": "no-store"})
 
     @router.get("/auth/check", status_code=204, responses=problems(401), summary="For a proxy's auth_request")
     async def check(principal: Caller, response: Response) -> None:
@@ -69,7 +68,9 @@ def routes(sessions: Sessions) -> APIRouter:
     async def list_sessions(principal: Caller) -> Page[SessionWire]:
         return Page(items=[_wire(session, principal) for session in await sessions.list(principal)])
 
-    @router.delete("/auth/sessions/{session_id}", status_code=204, responses=problems(401, 404), summary="End a session")
+    @router.delete(
+        "/auth/sessions/{session_id}", status_code=204, responses=problems(401, 404), summary="End a session"
+    )
     async def end_session(session_id: UUID, principal: Caller, response: Response) -> None:
         await sessions.end(principal, session_id)
         if session_id == principal.session_id:

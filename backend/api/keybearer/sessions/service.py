@@ -91,6 +91,10 @@ class Sessions:
         await self._record(tx, principal, "sessions.ended", ended=len(ended))
         return len(ended)
 
+    async def replace(self, tx: Transaction, principal: Principal) -> None:
+        """Ends the session that a browser came with, because a new one takes its place."""
+        await self._end(tx, principal, [principal.session_id])
+
     async def erase(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
         ids = [session.id for session in await store.list_of(tx, tenant_id, user_id)]
         await store.remove(tx, tenant_id, user_id, ids)

@@ -106,4 +106,3 @@ def tenant_of(scope: Scope) -> Tenant:
     if tenant is None:
         raise NotFound("host_unknown", "This address serves agents alone. Use the public address.")
     return tenant
-

@@ -20,9 +20,7 @@ class TenantRow:
 
 async def read_all(tx: Transaction) -> list[TenantRow]:
     hosts = func.coalesce(
-        select(func.array_agg(tenant_hosts.c.host))
-        .where(tenant_hosts.c.tenant_id == tenants.c.id)
-        .scalar_subquery(),
+        select(func.array_agg(tenant_hosts.c.host)).where(tenant_hosts.c.tenant_id == tenants.c.id).scalar_subquery(),
         "{}",
     )
     rows = await tx.execute(select(tenants, hosts.label("hosts")))

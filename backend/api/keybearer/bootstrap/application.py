@@ -1,0 +1,113 @@
+"""The public application: routes of every domain behind the guards that all of them share."""
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Scope
+
+from keybearer import __version__
+from keybearer.bootstrap.services import Services
+from keybearer.events import routes as events
+from keybearer.grants import routes as grants
+from keybearer.http import problems
+from keybearer.http.entry import Entry
+from keybearer.http.origin import OriginGuard
+from keybearer.http.principal import current_principal
+from keybearer.http.reference import reference_page
+from keybearer.http.ui import Ui
+from keybearer.kit.settings import Settings
+from keybearer.ledger import routes as ledger
+from keybearer.providers import routes as providers
+from keybearer.proxy import routes as proxy
+from keybearer.sessions import routes as sessions
+from keybearer.sessions.hot import HotMe
+from keybearer.signin import routes as signin
+from keybearer.tenancy.service import HostGuard, tenant_of
+from keybearer.vault import routes as vault
+
+_BEARER_PREFIXES = ("/api/proxy/", "/api/health")
+
+
+def create_app(settings: Settings, services: Services) -> ASGIApp:
+    """From the outside in: the hot path, then request id, limits and headers, host, origin, routes."""
+    api = _api(settings, services)
+    guarded = HostGuard(
+        OriginGuard(api, own_origin=_own_origin, allowed=settings.cors_origins),
+        services.tenancy,
+        bearer_prefixes=_BEARER_PREFIXES,
+    )
+    entry = Entry(guarded, secure=settings.secure, trusted_proxies=settings.trusted_proxies)
+    return HotMe(
+        entry,
+        resolver=services.resolver,
+        cookie=services.sessions.cookie,
+        tenancy=services.tenancy,
+        last_seen=services.last_seen,
+        secure=settings.secure,
+    )
+
+
+def _api(settings: Settings, services: Services) -> FastAPI:
+    app = FastAPI(
+        title="Keybearer",
+        version=__version__,
+        description="Lets AI agents act for people without ever holding their keys.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.authenticator = services.sessions
+    problems.install(app)
+    _add_routes(app, settings, services)
+    _add_reference(app, public=settings.public_docs)
+    if settings.ui_dir is not None:
+        app.mount("/", Ui(settings.ui_dir), name="ui")
+    return app
+
+
+def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
+    @app.get("/api", tags=["about"], summary="What this is")
+    async def about() -> dict[str, object]:
+        links = {"health": "/api/health", "openapi": "/api/openapi.json", "docs": "/api/docs"}
+        return {"name": "keybearer", "version": __version__, "links": links}
+
+    @app.get("/api/health", tags=["about"], summary="Whether this answers")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    # Fixed words come before /auth/{provider}/….
+    for router in (
+        sessions.routes(services.sessions),
+        signin.routes(
+            services.db,
+            services.sign_in,
+            services.providers,
+            services.identities,
+            services.sessions,
+            services.grants,
+            secure=settings.secure,
+        ),
+        providers.routes(services.providers),
+        vault.routes(services.vault, services.grants.agents_of),
+        grants.routes(services.grants, services.providers),
+        ledger.routes(services.ledger_reader),
+        events.routes(services.events),
+        proxy.routes(services.proxy),
+    ):
+        app.include_router(router, prefix="/api")
+
+
+def _add_reference(app: FastAPI, *, public: bool) -> None:
+    """The API's own description asks for sign-in unless the operator publishes it."""
+    guards = [] if public else [Depends(current_principal)]
+
+    @app.get("/api/openapi.json", include_in_schema=False, dependencies=guards)
+    async def openapi() -> Response:
+        return JSONResponse(app.openapi())
+
+    @app.get("/api/docs", include_in_schema=False, dependencies=guards)
+    async def reference(_: Request) -> Response:
+        return reference_page(app.openapi())
+
+
+def _own_origin(scope: Scope) -> str:
+    return tenant_of(scope).origin

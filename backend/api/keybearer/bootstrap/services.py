@@ -1,0 +1,142 @@
+"""Turns settings into the parts of the product, wired together. Nothing else in the code base makes them."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from keybearer.bootstrap.background import Background
+from keybearer.bootstrap.guard import check_database
+from keybearer.events.service import Events
+from keybearer.grants.background import LastUse
+from keybearer.grants.service import Grants
+from keybearer.identity.service import Identities
+from keybearer.keys import keyring, signing
+from keybearer.keys.service import Keys
+from keybearer.keys.signing import SigningKeyring
+from keybearer.kit import leases
+from keybearer.kit.breaker import Breakers
+from keybearer.kit.database import Database
+from keybearer.kit.listener import Listener
+from keybearer.kit.outbound import Outbound
+from keybearer.kit.settings import Settings
+from keybearer.ledger.calls import CallWriter
+from keybearer.ledger.reading import Reader
+from keybearer.ledger.service import Ledger
+from keybearer.providers import catalogue
+from keybearer.providers.catalogue import Catalogue
+from keybearer.providers.service import Providers
+from keybearer.proxy.service import Proxy
+from keybearer.sessions.background import SeenFlusher
+from keybearer.sessions.cache import BearerCache
+from keybearer.sessions.cookies import SessionCookie
+from keybearer.sessions.resolver import BearerResolver
+from keybearer.sessions.seen import LastSeen
+from keybearer.sessions.service import Sessions
+from keybearer.signin.flows import Flows
+from keybearer.signin.service import SignIn
+from keybearer.tenancy.service import Tenancy
+from keybearer.vault.service import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Every part that something outside asks for by name."""
+
+    db: Database
+    listener: Listener
+    keys: Keys
+    signing: SigningKeyring
+    tenancy: Tenancy
+    catalogue: Catalogue
+    providers: Providers
+    ledger: Ledger
+    ledger_reader: Reader
+    calls: CallWriter
+    events: Events
+    identities: Identities
+    resolver: BearerResolver
+    last_seen: LastSeen
+    seen_flusher: SeenFlusher
+    sessions: Sessions
+    vault: Vault
+    grants: Grants
+    grant_use: LastUse
+    proxy: Proxy
+    sign_in: SignIn
+    outbound: Outbound
+    owner: str
+
+
+def build(settings: Settings) -> Services:
+    """Reads keyrings and catalogue, and opens nothing else. Raises ConfigurationError (D7)."""
+    keys = Keys(keyring.load(settings.keyring_dir))
+    signing_keys = signing.load(settings.signing_keyring_dir)
+    providers_data = catalogue.load(settings.providers_dir)
+    owner = leases.process_name()
+    db = Database(settings.database_url, pool_size=settings.database_pool_size)
+    listener = Listener(Database(settings.listen_database_url).connect)
+    outbound = Outbound({address for provider in providers_data.values() for address in provider.allow_addresses})
+    providers = Providers(providers_data, outbound)
+    breakers = Breakers()
+    ledger, events, calls = Ledger(db, keys), Events(db), CallWriter(db, keys)
+    cache = BearerCache(fresh=lambda: listener.fresh, clock=time.monotonic, wall=time.time)
+    resolver, last_seen = BearerResolver(db, cache), LastSeen()
+    tenancy = Tenancy(db, settings)
+    identities = Identities(keys, ledger)
+    sessions = Sessions(db, ledger, events, resolver, last_seen, SessionCookie(settings.secure))
+    vault = Vault(db, keys, providers, ledger, events, breakers, owner=owner)
+    grants = Grants(db, vault, ledger, events)
+    grant_use = LastUse(db)
+    proxy = Proxy(db, providers_data, resolver, vault, calls, ledger, grant_use, breakers, outbound.client())
+    erasers = (grants.erase, vault.erase, sessions.erase, events.erase, identities.erase)
+    flows = Flows(db, keys, providers)
+    sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, erasers)
+    for subscriber in (cache, keys, tenancy, events):
+        listener.subscribe(subscriber)
+    return Services(
+        db=db,
+        listener=listener,
+        keys=keys,
+        signing=signing_keys,
+        tenancy=tenancy,
+        catalogue=providers_data,
+        providers=providers,
+        ledger=ledger,
+        ledger_reader=Reader(db, keys),
+        calls=calls,
+        events=events,
+        identities=identities,
+        resolver=resolver,
+        last_seen=last_seen,
+        seen_flusher=SeenFlusher(db, last_seen),
+        sessions=sessions,
+        vault=vault,
+        grants=grants,
+        grant_use=grant_use,
+        proxy=proxy,
+        sign_in=sign_in,
+        outbound=outbound,
+        owner=owner,
+    )
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, *, background: bool = True) -> AsyncIterator[Services]:
+    """Checked and started. `background` False is for commands: no listener, no work by itself."""
+    services = build(settings)
+    work = Background(services)
+    try:
+        await check_database(services.db, settings.database_url)
+        await services.keys.start(services.db)
+        await services.tenancy.start()
+        await services.calls.start()
+        if background:
+            await work.start()
+        yield services
+    finally:
+        if background:
+            await work.stop()
+        await services.calls.stop()
+        await services.outbound.aclose()
+        await services.db.close()

@@ -1,0 +1,70 @@
+"""The command `keybearer`. Each command is in a module of its own and imported when it runs, so that `--help` is quick."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keybearer import __version__
+
+app = typer.Typer(
+    name="keybearer",
+    help="Lets AI agents act for people without ever holding their keys.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def main(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+    if version:
+        typer.echo(f"keybearer {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="The product's port; the internal one is +1, the sandbox's +2.")] = 8080,
+    data: Annotated[Path, typer.Option(help="The folder that everything is kept in.")] = Path(".keybearer"),
+    dev: Annotated[bool, typer.Option("--dev", help="Reload when the API or the UI changes.")] = False,
+) -> None:
+    """Run the whole product on this machine, with a database of its own. Ctrl-C stops all of it."""
+    from keybearer.cli import failures, up as command
+
+    with failures.explained():
+        command.up(port=port, data=data, dev=dev)
+
+
+@app.command()
+def serve(
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; on a cluster, pods instead.")] = 1,
+) -> None:
+    """Run the API with the settings in the environment. Refuses to start on anything unsafe."""
+    from keybearer.cli import failures, serve as command
+
+    with failures.explained():
+        command.serve(workers=workers)
+
+
+@app.command()
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    roles: Annotated[bool, typer.Option("--roles", help="Make the database roles, with a login that may.")] = False,
+) -> None:
+    """Bring the database in KEYBEARER_MIGRATION_DATABASE_URL to this version's schema."""
+    from keybearer.cli import failures, migrate as command
+
+    with failures.explained():
+        command.migrate(dry_run=dry_run, roles=roles)
+
+
+@app.command()
+def verify(
+    url: Annotated[str | None, typer.Option(help="Also check this public address from outside.")] = None,
+) -> None:
+    """Check configuration, database, keyring and providers; exit 1 with what is wrong."""
+    from keybearer.cli import failures, verify as command
+
+    with failures.explained():
+        command.verify(url)

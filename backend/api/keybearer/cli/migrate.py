@@ -1,0 +1,43 @@
+"""`keybearer migrate`."""
+
+import asyncio
+
+import asyncpg
+import typer
+
+from keybearer.kit.database import asyncpg_url
+from keybearer.kit.errors import ConfigurationError
+from keybearer.kit.settings import migration_database_url
+from keybearer.migrations import runner
+
+
+def migrate(*, dry_run: bool, roles: bool) -> None:
+    if roles:
+        _roles(dry_run=dry_run)
+        return
+    outcome = asyncio.run(runner.migrate(migration_database_url(), dry_run=dry_run))
+    for step in outcome.pending:
+        typer.echo(f"{'would apply' if dry_run else 'applied'} {step}")
+    if not outcome.pending:
+        typer.echo(f"The database is at schema {outcome.after}; there is nothing to do.")
+
+
+def _roles(*, dry_run: bool) -> None:
+    if dry_run:
+        typer.echo(runner.roles_script())
+        return
+    asyncio.run(_make_roles(migration_database_url()))
+    typer.echo("The roles are there. Give keybearer_app_a, keybearer_app_b and keybearer_migrator their passwords.")
+
+
+async def _make_roles(url: str) -> None:
+    connection = await asyncpg.connect(asyncpg_url(url), timeout=10)
+    try:
+        await connection.execute(runner.roles_script())
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise ConfigurationError(
+            "KEYBEARER_MIGRATION_DATABASE_URL: this login may not create roles. Use one that may, or hand the SQL of "
+            "`keybearer migrate --roles --dry-run` to your database administrator."
+        ) from error
+    finally:
+        await connection.close()

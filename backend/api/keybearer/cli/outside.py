@@ -1,0 +1,121 @@
+"""What a stranger sees of an installation: the outside checks of `keybearer verify --url`."""
+
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx2
+
+_SECONDS = 10
+_STRANGERS = ("/api/auth/me", "/api/connections", "/api/grants", "/api/ledger", "/api/auth/sessions")
+_INTERNAL_PATHS = ("/metrics", "/readyz", "/internal/keyring")
+_INTERNAL_PORT = 9090
+_FOREIGN = "https://elsewhere.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`problem` None: the check passed."""
+
+    what: str
+    problem: str | None = None
+
+
+Check = Callable[[httpx2.AsyncClient, str], Awaitable[str | None]]
+
+
+async def check(url: str) -> list[Finding]:
+    """Sends a handful of harmless requests to `url` and to the internal port beside it."""
+    findings = []
+    async with httpx2.AsyncClient(timeout=_SECONDS, follow_redirects=False) as client:
+        for what, each in _checks(url).items():
+            try:
+                findings.append(Finding(what, await each(client, url)))
+            except httpx2.HTTPError as error:
+                findings.append(Finding(what, f"no answer from {url} ({_reason(error)})"))
+    return findings
+
+
+def _checks(url: str) -> Mapping[str, Check]:
+    checks: dict[str, Check] = {
+        "answers": _answers,
+        "strangers get 401": _refuses_strangers,
+        "security headers": _headers,
+        "other sites may not call": _no_cors,
+        "large bodies are refused": _limits,
+        "internal paths are not public": _internal_paths,
+        "internal port is closed": _internal_port,
+    }
+    if url.startswith("https://"):
+        checks["plain http leads to https"] = _redirects
+    return checks
+
+
+async def _answers(client: httpx2.AsyncClient, url: str) -> str | None:
+    answer = await client.get(f"{url}/api/health")
+    return None if answer.status_code == 200 else f"/api/health answered {answer.status_code}"
+
+
+async def _refuses_strangers(client: httpx2.AsyncClient, url: str) -> str | None:
+    for path in _STRANGERS:
+        status = (await client.get(url + path)).status_code
+        if status != 401:
+            return f"{path} answered {status} to somebody who is not signed in"
+    return None
+
+
+async def _headers(client: httpx2.AsyncClient, url: str) -> str | None:
+    answer = await client.get(f"{url}/api/health")
+    wanted = ["x-content-type-options", "x-frame-options", "content-security-policy", "referrer-policy"]
+    wanted += ["strict-transport-security"] if url.startswith("https://") else []
+    for name in wanted:
+        count = len(answer.headers.get_list(name))
+        if count != 1:
+            return f"{name} is there {count} times; set it once, here or in the proxy"
+    return None
+
+
+async def _no_cors(client: httpx2.AsyncClient, url: str) -> str | None:
+    answer = await client.get(f"{url}/api/auth/me", headers={"Origin": _FOREIGN})
+    allowed = answer.headers.get("access-control-allow-origin")
+    return f"an unknown site is answered with Access-Control-Allow-Origin: {allowed}" if allowed else None
+
+
+async def _limits(client: httpx2.AsyncClient, url: str) -> str | None:
+    answer = await client.post(f"{url}/api/grants", content=b"x" * (1024 * 1024 + 1))
+    return None if answer.status_code == 413 else f"a body of over 1 MiB was answered {answer.status_code}, not 413"
+
+
+async def _internal_paths(client: httpx2.AsyncClient, url: str) -> str | None:
+    for path in _INTERNAL_PATHS:
+        answer = await client.get(url + path)
+        if answer.status_code == 200 and "text/html" not in answer.headers.get("content-type", ""):
+            return f"{path} is served on the public address"
+    return None
+
+
+async def _internal_port(client: httpx2.AsyncClient, url: str) -> str | None:
+    """On this machine itself the port is open by design, for whoever is logged in here."""
+    host = urlsplit(url).hostname
+    if host in {"localhost", "127.0.0.1", "::1"}:
+        return None
+    try:
+        await client.get(f"http://{host}:{_INTERNAL_PORT}/livez", timeout=3)
+    except httpx2.HTTPError:
+        return None
+    return f"port {_INTERNAL_PORT} answers from outside; close it"
+
+
+async def _redirects(client: httpx2.AsyncClient, url: str) -> str | None:
+    answer = await client.get("http://" + url.removeprefix("https://"))
+    location = answer.headers.get("location", "")
+    if answer.status_code in {301, 308} and location.startswith("https://"):
+        return None
+    return f"plain http answered {answer.status_code}; answer 308 to https"
+
+
+def _reason(error: httpx2.HTTPError) -> str:
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        return "its certificate is not valid for this name"
+    return type(error).__name__

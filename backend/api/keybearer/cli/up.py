@@ -1,0 +1,105 @@
+"""`keybearer up`: the whole product on one machine, from a data folder."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import typer
+
+from keybearer.cli import postgres, sandbox, serving
+from keybearer.cli.folder import DataFolder
+from keybearer.kit import logs, settings
+from keybearer.kit.errors import ConfigurationError
+from keybearer.migrations import cluster, runner
+from keybearer.providers import catalogue
+
+_DATABASE = "keybearer"
+_BUILT_UI = Path(__file__).parents[4] / "frontend-proxy" / "ui" / "dist"
+
+
+def up(*, port: int, data: Path, dev: bool) -> None:
+    folder = DataFolder(data)
+    folder.make_keys()
+    try:
+        public = serving.listening_socket("127.0.0.1", port)
+        internal = serving.listening_socket("127.0.0.1", port + 1)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Port {port} or {port + 1} is in use ({error.strerror}). Choose another: make run PORT={port + 10}"
+        ) from error
+    with ExitStack() as stack:
+        server = stack.enter_context(postgres.running(folder.path, progress=_say))
+        environment = _environment(folder, server, port)
+        asyncio.run(_prepare(folder, server, environment["KEYBEARER_MIGRATION_DATABASE_URL"]))
+        sandbox_url = _start_sandbox(stack, folder, port, environment["KEYBEARER_PUBLIC_URL"])
+        folder.write_environment(environment)
+        found = settings.read({**environment, **_given()})
+        logs.configure(level=found.log_level, style=found.log_format)
+        serving.run(serving.serve(found, public, internal, lambda: _welcome(found.public_url, sandbox_url, data)))
+    _say("Stopped.")
+
+
+async def _prepare(folder: DataFolder, server: postgres.Server, migration_url: str) -> None:
+    await cluster.prepare(
+        server.superuser_dsn(),
+        database=_DATABASE,
+        app_password=folder.password(cluster.APP_LOGIN),
+        migration_password=folder.password(cluster.MIGRATION_LOGIN),
+    )
+    outcome = await runner.migrate(migration_url)
+    if outcome.pending:
+        _say(f"The database is at schema {outcome.after}.")
+
+
+def _start_sandbox(stack: ExitStack, folder: DataFolder, port: int, public_url: str) -> str | None:
+    """None where the sandbox is not installed; then only providers with credentials of their own work."""
+    if not sandbox.is_installed():
+        return None
+    sandbox.write_provider_files(folder.providers, f"http://127.0.0.1:{port + 2}")
+    callbacks = [public_url + provider.callback for provider in catalogue.load(folder.providers).values()]
+    return stack.enter_context(
+        sandbox.running(
+            port=port + 2,
+            state=folder.path / "sandbox.json",
+            redirect_uris=sorted(set(callbacks)),
+            log=folder.path / "sandbox.log",
+        )
+    )
+
+
+def _environment(folder: DataFolder, server: postgres.Server, port: int) -> dict[str, str]:
+    passwords = {login: folder.password(login) for login in (cluster.APP_LOGIN, cluster.MIGRATION_LOGIN)}
+    folder.providers.mkdir(mode=0o700, exist_ok=True)
+    values = {
+        "PUBLIC_URL": f"http://localhost:{port}",
+        "DATABASE_URL": server.dsn(cluster.APP_LOGIN, passwords[cluster.APP_LOGIN], _DATABASE),
+        "MIGRATION_DATABASE_URL": server.dsn(cluster.MIGRATION_LOGIN, passwords[cluster.MIGRATION_LOGIN], _DATABASE),
+        "KEYRING_DIR": str(folder.keyring),
+        "SIGNING_KEYRING_DIR": str(folder.signing),
+        "PROVIDERS_DIR": str(folder.providers),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "INTERNAL_HOST": "127.0.0.1",
+        "INTERNAL_PORT": str(port + 1),
+    }
+    if (_BUILT_UI / "index.html").exists():
+        values["UI_DIR"] = str(_BUILT_UI)
+    return {f"{settings.PREFIX}{name}": value for name, value in values.items()}
+
+
+def _given(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What the person set wins over what we choose."""
+    return {name: value for name, value in environment.items() if name.startswith(settings.PREFIX)}
+
+
+def _welcome(public_url: str, sandbox_url: str | None, data: Path) -> None:
+    _say(f"Keybearer is ready: {public_url}")
+    if sandbox_url:
+        _say(f"Sandbox providers stand for Google, Spotify and GitHub: {sandbox_url}")
+    _say(f"Your data is in {data}. Ctrl-C stops everything.")
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=False)

@@ -1,0 +1,87 @@
+"""`keybearer verify`: is this installation what it should be? Each check says what is wrong and what to do."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+from rich.console import Console
+
+from keybearer.bootstrap import guard
+from keybearer.bootstrap.services import Services, build
+from keybearer.cli import outside
+from keybearer.cli.outside import Finding
+from keybearer.kit import settings
+from keybearer.kit.errors import ConfigurationError, KeybearerError
+from keybearer.kit.settings import PREFIX
+
+_SECRET_NAMES = ("URL", "PASSWORD", "SECRET", "TOKEN", "KEY")
+_NOT_SECRET = frozenset({"PUBLIC_URL", "KEYRING_DIR", "SIGNING_KEYRING_DIR", "LIVEKIT_URL"})
+
+
+def verify(url: str | None) -> None:
+    """Raises SystemExit(1) when anything is wrong."""
+    console = Console(highlight=False, soft_wrap=True)
+    _list_settings(console, os.environ)
+    findings = asyncio.run(_inside())
+    if url is not None:
+        findings += asyncio.run(outside.check(url.rstrip("/")))
+    for finding in findings:
+        mark = "[green]ok[/]   " if finding.problem is None else "[red]wrong[/]"
+        console.print(f"{mark} {finding.what}" + (f": {finding.problem}" if finding.problem else ""))
+    wrong = sum(finding.problem is not None for finding in findings)
+    console.print(f"{len(findings)} checks, {wrong} wrong")
+    if wrong:
+        raise SystemExit(1)
+
+
+def _list_settings(console: Console, environment: Mapping[str, str]) -> None:
+    for name in sorted(name for name in environment if name.startswith(PREFIX)):
+        console.print(f"[dim]environment[/] {name}={_masked(name.removeprefix(PREFIX), environment[name])}")
+
+
+def _masked(name: str, value: str) -> str:
+    if name in _NOT_SECRET or not any(word in name for word in _SECRET_NAMES):
+        return value
+    scheme, separator, rest = value.partition("://")
+    host = rest.rpartition("@")[2]
+    return f"{scheme}://***@{host}" if separator and "@" in rest else "***"
+
+
+async def _inside() -> list[Finding]:
+    findings: list[Finding] = []
+    services: Services | None = None
+
+    async def attempt(what: str, check: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await check()
+        except (ConfigurationError, KeybearerError) as error:
+            findings.append(Finding(what, error.detail if isinstance(error, KeybearerError) else str(error)))
+            return False
+        findings.append(Finding(what))
+        return True
+
+    async def configuration() -> None:
+        nonlocal services
+        services = build(settings.read())
+
+    if not await attempt("configuration, keyring files and provider files", configuration) or services is None:
+        return findings
+    try:
+        database_url = settings.read().database_url
+        if await attempt(
+            "database: login, isolation and schema", lambda: guard.check_database(services.db, database_url)
+        ):
+            await attempt("keyring: every key in use is there", lambda: services.keys.start(services.db))
+        findings += [finding async for finding in _providers(services)]
+    finally:
+        await services.outbound.aclose()
+        await services.db.close()
+    return findings
+
+
+async def _providers(services: Services) -> AsyncIterator[Finding]:
+    """Whether each configured provider can be reached."""
+    for provider in services.catalogue.values():
+        if not provider.configured or provider.auth != "oauth2" or provider.generic:
+            continue
+        yield Finding(f"provider {provider.name}", await services.providers.reachable(provider))

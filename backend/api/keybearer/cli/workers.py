@@ -1,0 +1,166 @@
+"""`keybearer serve --workers N`: several processes on one public socket, and a parent that owns the internal port.
+
+The parent answers readiness when every worker is ready, the metrics of all of them together, and the oldest keyring
+revision, so that a rotation never believes a worker that has not reloaded.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import structlog
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from keybearer.cli import serving
+from keybearer.http.internal import internal_app
+from keybearer.kit.settings import Settings
+
+_RESTART_SECONDS = 1.0
+_STOP_SECONDS = 30.0
+_PROGRAM = "from keybearer.cli.workers import work; work()"
+_PR_SET_PDEATHSIG = 1
+_METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+
+log = structlog.get_logger(__name__)
+
+
+def serve(settings: Settings, public: socket.socket, internal: socket.socket, count: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="keybearer-") as folder:
+        metrics = Path(folder) / "metrics"
+        metrics.mkdir()
+        workers = [_Worker(number, Path(folder), public) for number in range(count)]
+        serving.run(_oversee(settings, workers, internal, metrics))
+
+
+def work() -> None:
+    """A worker: the public socket comes as a descriptor, its own internal port is a socket in the parent's folder."""
+    from keybearer.kit import logs, settings
+
+    _end_with_parent()
+    found = settings.read()
+    logs.configure(level=found.log_level, style=found.log_format)
+    public = socket.socket(fileno=int(sys.argv[1]))
+    private = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    private.bind(sys.argv[2])
+    private.listen()
+    serving.run(serving.serve(found, public, private))
+
+
+class _Worker:
+    """One child process, started again when it dies."""
+
+    def __init__(self, number: int, folder: Path, public: socket.socket) -> None:
+        self._number = number
+        self._folder = folder
+        self._public = public
+        self._starts = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def _socket(self) -> Path:
+        return self._folder / f"worker-{self._number}-{self._starts}"
+
+    def start(self) -> None:
+        self._starts += 1
+        descriptor = self._public.fileno()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, str(descriptor), str(self._socket)],
+            pass_fds=(descriptor,),
+            env={**os.environ, _METRICS_DIR: str(self._folder / "metrics")},
+            process_group=0,
+        )
+
+    async def ask(self, path: str) -> Mapping[str, Any] | None:
+        """The answer of its internal port; None when it gives none."""
+        transport = httpx2.AsyncHTTPTransport(uds=str(self._socket))
+        try:
+            async with httpx2.AsyncClient(transport=transport, timeout=3, trust_env=False) as client:
+                answer: Mapping[str, Any] = (await client.get(f"http://worker{path}")).json()
+                return answer
+        except (httpx2.HTTPError, ValueError):
+            return None
+
+
+async def _oversee(settings: Settings, workers: list[_Worker], internal: socket.socket, metrics: Path) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    for worker in workers:
+        worker.start()
+    server = serving.server(_internal(workers, metrics))
+    answering = asyncio.create_task(server.serve(sockets=[internal]))
+    log.info("server.workers_started", workers=len(workers), public_url=settings.public_url)
+    while not stopping.is_set():
+        for worker in workers:
+            _keep_running(worker)
+        try:
+            await asyncio.wait_for(stopping.wait(), _RESTART_SECONDS)
+        except TimeoutError:
+            continue
+    await _stop(workers)
+    server.should_exit = True
+    await answering
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot stop its workers, so the kernel tells them."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _keep_running(worker: _Worker) -> None:
+    process = worker.process
+    if process is not None and process.poll() is not None:
+        log.error("server.worker_died", pid=process.pid, status=process.returncode)
+        mark_process_dead(process.pid)
+        worker.start()
+
+
+async def _stop(workers: list[_Worker]) -> None:
+    running = [worker.process for worker in workers if worker.process is not None]
+    for process in running:
+        process.terminate()
+    deadline = asyncio.get_running_loop().time() + _STOP_SECONDS
+    for process in running:
+        while process.poll() is None and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.05)
+        if process.poll() is None:
+            log.error("server.worker_killed", pid=process.pid)
+            process.kill()
+            process.wait()
+
+
+def _internal(workers: list[_Worker], metrics: Path) -> serving.ASGIApp:
+    async def checks() -> Mapping[str, str]:
+        answers = await asyncio.gather(*(worker.ask("/readyz") for worker in workers))
+        found: dict[str, str] = {}
+        for answer in answers:
+            found.update({"workers": "A worker does not answer."} if answer is None else answer["problems"])
+        return found
+
+    async def keyring() -> Mapping[str, object]:
+        answers = [await worker.ask("/internal/keyring") for worker in workers]
+        known = [answer for answer in answers if answer is not None]
+        if len(known) < len(answers):
+            return {"revision": None}
+        # Workers that disagree are in the middle of a reload: the odd ones out are the old ones until all agree.
+        revisions = {answer["revision"] for answer in known}
+        return dict(known[0]) if len(revisions) == 1 else {"revision": None, "revisions": sorted(revisions)}
+
+    async def read_metrics() -> bytes:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=str(metrics))  # type: ignore[no-untyped-call]  # the library has no types here
+        return generate_latest(registry)
+
+    return internal_app(checks=checks, keyring=keyring, metrics=read_metrics)

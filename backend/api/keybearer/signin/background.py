@@ -1,0 +1,10 @@
+"""Removes flows that nobody will come back to."""
+
+from keybearer.kit import system
+from keybearer.kit.database import Database
+from keybearer.signin import store
+
+
+async def prune(db: Database) -> None:
+    async with system.transaction(db) as tx:
+        await store.remove_stale(tx)

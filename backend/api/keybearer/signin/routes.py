@@ -1,0 +1,222 @@
+"""The browser's way to a provider and back, linked identities, and account deletion."""
+
+from datetime import datetime
+from typing import Annotated, Any, Protocol
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import Field
+from starlette.responses import RedirectResponse
+
+from keybearer.http.principal import current_principal, find_principal
+from keybearer.http.schemas import Page, Wire, problems
+from keybearer.identity.model import Identity
+from keybearer.kit.database import Database, Transaction
+from keybearer.kit.principal import Principal
+from keybearer.providers.model import Provider
+from keybearer.providers.service import Providers
+from keybearer.sessions.service import Sessions
+from keybearer.signin.flows import Departure
+from keybearer.signin.model import CONNECT, LINK, local_path
+from keybearer.signin.service import Arrival, Callback, SignIn
+from keybearer.tenancy.service import tenant_of
+
+FLOW_COOKIE = "keybearer_flow"
+_FLOW_COOKIE_SECONDS = 3600
+
+Caller = Annotated[Principal, Depends(current_principal)]
+ProviderName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{1,31}$")]
+ReturnTo = Annotated[str, Query(max_length=512)]
+
+
+class StartConnection(Wire):
+    """What to ask the provider for. Without `scopes`, the provider's default ones."""
+
+    scopes: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=100)] | None = None
+    return_to: str = "/connections"
+    connection: UUID | None = Field(default=None, description="The connection to renew, if it is one that broke.")
+
+
+class AuthorizeUrl(Wire):
+    authorize_url: str
+
+
+class Confirmation(Wire):
+    confirm: Annotated[str, Field(max_length=400)]
+
+
+class Ended(Wire):
+    ended: int
+
+
+class IdentityWire(Wire):
+    """A provider account that this person signs in with."""
+
+    id: UUID
+    provider: str
+    title: str
+    icon: str | None
+    email: str | None
+    created_at: datetime
+    last_sign_in_at: datetime | None
+
+
+class GrantEnder(Protocol):
+    async def end_all(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> int: ...
+
+
+class IdentityService(Protocol):
+    async def list(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> list[Identity]: ...
+    async def unlink(self, tx: Transaction, tenant_id: UUID, user_id: UUID, identity_id: UUID) -> None: ...
+
+
+def routes(
+    db: Database,
+    sign_in: SignIn,
+    providers: Providers,
+    identities: IdentityService,
+    sessions: Sessions,
+    grants: GrantEnder,
+    *,
+    secure: bool,
+) -> APIRouter:
+    router = APIRouter(tags=["sign-in"])
+
+    def depart(response: Response, departure: Departure) -> None:
+        response.set_cookie(
+            FLOW_COOKIE,
+            departure.browser_secret,
+            max_age=_FLOW_COOKIE_SECONDS,
+            path="/",
+            secure=secure,
+            httponly=True,
+            samesite="lax",
+        )
+        response.headers["Cache-Control"] = "no-store"
+
+    @router.get("/auth/{provider}/start", status_code=302, responses=problems(401, 404, 409, 422, 503))
+    async def start(
+        provider: ProviderName, request: Request, return_to: ReturnTo = "/", link: bool = False
+    ) -> Response:
+        """Sends the browser to the provider to sign in, or with `link` to add it to the account."""
+        linking = await current_principal(request) if link else None
+        tenant, browser = tenant_of(request.scope), request.cookies.get(FLOW_COOKIE)
+        departure = await sign_in.begin_sign_in(tenant, provider, local_path(return_to), browser, linking)
+        response = RedirectResponse(departure.authorize_url, 302)
+        depart(response, departure)
+        return response
+
+    @router.post("/connections/{provider}/start", responses=problems(401, 404, 409, 422, 503), tags=["connections"])
+    async def start_connection(
+        provider: ProviderName, body: StartConnection, principal: Caller, request: Request, response: Response
+    ) -> AuthorizeUrl:
+        """Where to send the browser to connect an account."""
+        departure = await sign_in.begin_connect(
+            tenant_of(request.scope),
+            principal,
+            provider,
+            tuple(body.scopes) if body.scopes is not None else None,
+            local_path(body.return_to),
+            body.connection,
+            request.cookies.get(FLOW_COOKIE),
+        )
+        depart(response, departure)
+        return AuthorizeUrl(authorize_url=departure.authorize_url)
+
+    async def arrive(provider: Provider, request: Request) -> Response:
+        query = request.query_params
+        callback = Callback(
+            provider=provider,
+            state=query.get("state", ""),
+            code=query.get("code"),
+            error=query.get("error"),
+            browser_secret=request.cookies.get(FLOW_COOKIE),
+            user_agent=request.headers.get("user-agent", ""),
+            principal=await find_principal(request),
+        )
+        arrival = await sign_in.arrive(tenant_of(request.scope), callback)
+        response = RedirectResponse(_destination(arrival, provider.name), 303)
+        response.headers["Cache-Control"] = "no-store"
+        if arrival.session_token is not None:
+            sessions.cookie.set(response, arrival.session_token)
+        return response
+
+    @router.get("/auth/{provider}/callback", status_code=303, responses=problems(404, 422))
+    async def callback(provider: ProviderName, request: Request) -> Response:
+        """Where a provider sends the browser back to; always leads on to a page."""
+        return await arrive(providers.get_provider(provider), request)
+
+    for custom in (each for each in providers.all() if each.callback_path):
+        router.add_api_route(
+            (custom.callback_path or "").removeprefix("/api"),
+            _callback_route(custom, arrive),
+            status_code=303,
+            methods=["GET"],
+            include_in_schema=False,
+        )
+
+    @router.get("/auth/identities", responses=problems(401))
+    async def list_identities(principal: Caller) -> Page[IdentityWire]:
+        """The provider accounts that you sign in with."""
+        async with db.transaction(principal.tenant_id) as tx:
+            linked = await identities.list(tx, principal.tenant_id, principal.user_id)
+        return Page(items=[_wire(each, providers) for each in linked])
+
+    @router.delete("/auth/identities/{identity_id}", status_code=204, responses=problems(401, 404, 409))
+    async def unlink(identity_id: UUID, principal: Caller) -> None:
+        """Stops accepting a provider account for signing in."""
+        async with db.transaction(principal.tenant_id) as tx:
+            await identities.unlink(tx, principal.tenant_id, principal.user_id, identity_id)
+
+    @router.delete("/auth/sessions", responses=problems(401), tags=["sessions"])
+    async def end_other_sessions(
+        principal: Caller, grants_too: Annotated[bool, Query(alias="grants")] = False
+    ) -> Ended:
+        """Ends all sessions but this one; with `grants=true`, every agent's grant too."""
+        async with db.transaction(principal.tenant_id) as tx:
+            ended = await sessions.end_others(principal, tx)
+            if grants_too:
+                await grants.end_all(tx, principal.tenant_id, principal.user_id)
+        return Ended(ended=ended)
+
+    @router.delete("/auth/me", status_code=204, responses=problems(400, 401))
+    async def erase(body: Confirmation, principal: Caller, response: Response) -> None:
+        """Deletes the account. Tokens are revoked, stored data becomes unreadable; the ledger keeps its shape."""
+        await sign_in.erase(principal, body.confirm)
+        sessions.cookie.clear(response)
+
+    return router
+
+
+def _callback_route(provider: Provider, arrive: Any) -> Any:
+    async def custom_callback(request: Request) -> Response:
+        response: Response = await arrive(provider, request)
+        return response
+
+    return custom_callback
+
+
+def _destination(arrival: Arrival, provider: str) -> str:
+    if arrival.problem is None:
+        return arrival.return_to
+    if arrival.kind == CONNECT:
+        return "/connections?" + urlencode({"problem": arrival.problem, "provider": provider})
+    if arrival.kind == LINK:
+        return "/account?" + urlencode({"problem": arrival.problem, "provider": provider})
+    return "/sign-in/problem?" + urlencode(
+        {"code": arrival.problem, "provider": provider, "return_to": arrival.return_to}
+    )
+
+
+def _wire(identity: Identity, providers: Providers) -> IdentityWire:
+    known = providers.find_provider(identity.provider)
+    return IdentityWire(
+        id=identity.id,
+        provider=identity.provider,
+        title=known.title if known else identity.provider,
+        icon=known.icon if known else None,
+        email=identity.email,
+        created_at=identity.created_at,
+        last_sign_in_at=identity.last_sign_in_at,
+    )

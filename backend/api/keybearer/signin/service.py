@@ -1,0 +1,239 @@
+"""What happens when a browser comes back from a provider, and when a person leaves for good."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from keybearer.identity.model import Presented
+from keybearer.identity.service import Identities
+from keybearer.keys.errors import EnvelopeError
+from keybearer.kit.database import Database, Transaction
+from keybearer.kit.errors import KeybearerError, Unavailable
+from keybearer.kit.principal import Principal
+from keybearer.ledger.model import Entry
+from keybearer.ledger.service import Ledger
+from keybearer.providers.errors import IdentityInvalid, TokenRequestFailed
+from keybearer.providers.model import Provider
+from keybearer.providers.tokens import TokenAnswer
+from keybearer.providers.identity_answer import ProviderIdentity
+from keybearer.providers.service import Providers
+from keybearer.sessions.service import Sessions
+from keybearer.signin import errors, metrics
+from keybearer.signin.flows import Departure, Flows, Wish
+from keybearer.signin.model import CONNECT, LINK, SIGN_IN, Flow, Secrets
+from keybearer.tenancy.model import Tenant
+from keybearer.vault.service import Vault
+
+Eraser = Callable[[Transaction, UUID, UUID], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What the browser brought back. `error` is the provider's own code and is never shown or stored as it came."""
+
+    provider: Provider
+    state: str
+    code: str | None = field(repr=False)
+    error: str | None
+    browser_secret: str | None = field(repr=False)
+    user_agent: str
+    principal: Principal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a callback ended: where to go, with which session (after a sign-in), or with which problem."""
+
+    kind: str
+    return_to: str
+    session_token: str | None = field(default=None, repr=False)
+    problem: str | None = None
+
+
+class SignIn:
+    def __init__(
+        self,
+        db: Database,
+        flows: Flows,
+        providers: Providers,
+        identities: Identities,
+        sessions: Sessions,
+        vault: Vault,
+        ledger: Ledger,
+        erasers: tuple[Eraser, ...],
+    ) -> None:
+        self._db = db
+        self._flows = flows
+        self._providers = providers
+        self._identities = identities
+        self._sessions = sessions
+        self._vault = vault
+        self._ledger = ledger
+        self._erasers = erasers
+
+    async def begin_sign_in(
+        self, tenant: Tenant, name: str, return_to: str, browser_secret: str | None, linking: Principal | None
+    ) -> Departure:
+        provider = self._providers.get_provider(name)
+        if not provider.sign_in:
+            raise errors.not_for_sign_in()
+        wish = Wish(LINK if linking else SIGN_IN, provider, provider.sign_in_scopes, return_to, linking)
+        return await self._flows.begin(tenant, wish, browser_secret)
+
+    async def begin_connect(
+        self,
+        tenant: Tenant,
+        principal: Principal,
+        name: str,
+        scopes: tuple[str, ...] | None,
+        return_to: str,
+        connection_id: UUID | None,
+        browser_secret: str | None,
+    ) -> Departure:
+        provider = self._providers.get_provider(name)
+        if provider.auth != "oauth2":
+            raise errors.needs_fields()
+        wish = Wish(CONNECT, provider, scopes or provider.default_scopes, return_to, principal, connection_id)
+        return await self._flows.begin(tenant, wish, browser_secret)
+
+    async def arrive(self, tenant: Tenant, callback: Callback) -> Arrival:
+        """Never raises for what a browser or provider may do: each failure is an Arrival with its problem code."""
+        flow: Flow | None = None
+        try:
+            flow = await self._flows.find(tenant, callback.provider.name, callback.state, callback.browser_secret)
+            token = await self._finish(tenant, flow, callback)
+        except KeybearerError as error:
+            log.info("signin.failed", code=error.code, provider=callback.provider.name)
+            await self._record_failure(tenant, flow, callback, error.code)
+            kind, return_to = (flow.kind, flow.return_to) if flow else (SIGN_IN, "/")
+            return Arrival(kind, return_to, problem=error.code)
+        return Arrival(flow.kind, flow.return_to, session_token=token)
+
+    async def erase(self, principal: Principal, confirmation: str) -> None:
+        """Deletes the account: tokens are revoked where providers can, rows go, and the data key with them.
+
+        Raises BadInput("confirmation_mismatch").
+        """
+        if confirmation.strip().lower() != (principal.email or principal.name).strip().lower():
+            raise errors.confirmation_mismatch()
+        tenant_id, user_id = principal.tenant_id, principal.user_id
+        await self._vault.revoke_all(tenant_id, user_id)
+        async with self._db.transaction(tenant_id) as tx:
+            await self._ledger.record(
+                tx, Entry(tenant_id=tenant_id, action="account.erased", actor_kind="person", user_id=user_id)
+            )
+            for erase in self._erasers:
+                await erase(tx, tenant_id, user_id)
+
+    async def _finish(self, tenant: Tenant, flow: Flow, callback: Callback) -> str | None:
+        if flow.kind != SIGN_IN:
+            _check_session(flow, callback.principal)
+        try:
+            kept = await self._flows.use(tenant, flow)
+        except EnvelopeError as error:
+            raise errors.flow_unknown() from error
+        if callback.error is not None:
+            raise errors.consent_denied() if callback.error == "access_denied" else errors.provider_error()
+        if not callback.code:
+            raise errors.provider_error()
+        answer, identity = await self._ask_provider(flow, callback, kept)
+        if flow.kind == SIGN_IN:
+            return await self._sign_in(tenant, callback, identity)
+        await self._add_to_account(tenant, flow, callback.provider, answer, identity)
+        return None
+
+    async def _ask_provider(
+        self, flow: Flow, callback: Callback, kept: Secrets
+    ) -> tuple[TokenAnswer, ProviderIdentity]:
+        try:
+            answer = await self._providers.exchange(
+                callback.provider,
+                code=callback.code or "",
+                redirect_uri=flow.redirect_uri,
+                code_verifier=kept.code_verifier,
+            )
+            return answer, await self._providers.identify(callback.provider, answer, nonce=kept.nonce)
+        except TokenRequestFailed as error:
+            if error.kind in {"transient", "unknown"}:
+                raise Unavailable("provider_unavailable", "The provider did not answer. Try again.") from error
+            raise errors.provider_error() from error
+        except IdentityInvalid as error:
+            raise errors.id_token_invalid() from error
+
+    async def _sign_in(self, tenant: Tenant, callback: Callback, identity: ProviderIdentity) -> str:
+        presented = _presented(callback.provider, identity)
+        async with self._db.transaction(tenant.id) as tx:
+            user = await self._identities.sign_in(tx, tenant.id, presented)
+            # A sign-in never keeps the token that the browser came with.
+            if callback.principal is not None:
+                await self._sessions.replace(tx, callback.principal)
+            token = await self._sessions.open(tx, tenant.id, user.id, presented.provider, callback.user_agent)
+            await self._ledger.record(
+                tx,
+                Entry(
+                    tenant_id=tenant.id,
+                    action="sign_in",
+                    actor_kind="person",
+                    user_id=user.id,
+                    provider=presented.provider,
+                    detail={"account": identity.account_name},
+                ),
+            )
+        metrics.ATTEMPTS.labels(callback.provider.name, "ok").inc()
+        return token
+
+    async def _add_to_account(
+        self, tenant: Tenant, flow: Flow, provider: Provider, answer: TokenAnswer, identity: ProviderIdentity
+    ) -> None:
+        assert flow.user_id is not None, "only a sign-in has no person"
+        async with self._db.transaction(tenant.id) as tx:
+            if flow.kind == LINK:
+                await self._identities.link(tx, tenant.id, flow.user_id, _presented(provider, identity))
+                return
+            await self._vault.store(
+                tx,
+                tenant_id=tenant.id,
+                user_id=flow.user_id,
+                provider=provider,
+                identity=identity,
+                answer=answer,
+                requested_scopes=flow.scopes,
+            )
+
+    async def _record_failure(self, tenant: Tenant, flow: Flow | None, callback: Callback, code: str) -> None:
+        kind = flow.kind if flow else SIGN_IN
+        if kind == SIGN_IN:
+            metrics.ATTEMPTS.labels(callback.provider.name, code).inc()
+        entry = Entry(
+            tenant_id=tenant.id,
+            action="connection.failed" if kind == CONNECT else "sign_in.failed",
+            outcome="denied" if code == "consent_denied" else "failed",
+            actor_kind="person",
+            user_id=flow.user_id if flow else None,
+            provider=callback.provider.name,
+            code=code,
+        )
+        async with self._db.transaction(tenant.id) as tx:
+            await self._ledger.record(tx, entry)
+
+
+def _check_session(flow: Flow, principal: Principal | None) -> None:
+    """A connection belongs to the session that asked for it: otherwise a stranger's account could be slipped in."""
+    if principal is None or principal.session_id != flow.session_id:
+        raise errors.session_mismatch()
+
+
+def _presented(provider: Provider, identity: ProviderIdentity) -> Presented:
+    return Presented(
+        provider=provider.name,
+        issuer=identity.issuer,
+        subject=identity.subject,
+        email=identity.email,
+        email_verified=identity.email_verified,
+        name=identity.name,
+        avatar_url=identity.avatar_url,
+    )

@@ -1,0 +1,251 @@
+"""A Keybearer installation for tests: real server processes over a real database, with the sandbox as its providers."""
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from keybearer.cli import sandbox as provider_files
+from keybearer.providers import catalogue
+from keybearer_sandbox.testing import RunningSandbox
+
+START_SECONDS = 15
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Browser:
+    """A person's browser as far as HTTP goes: a cookie jar that follows redirects by hand, to look at each."""
+
+    base: str
+    client: httpx2.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = httpx2.Client(base_url=self.base, follow_redirects=False, trust_env=False, timeout=30)
+
+    def get(self, path: str, **options: Any) -> httpx2.Response:
+        return self.client.get(path, **options)
+
+    def post(self, path: str, json: object = None, **options: Any) -> httpx2.Response:
+        return self.client.post(path, json=json, **options)
+
+    def delete(self, path: str, json: object = None) -> httpx2.Response:
+        return self.client.request("DELETE", path, json=json)
+
+    def close(self) -> None:
+        self.client.close()
+
+
+@dataclass
+class Installation:
+    """`folder` holds keys and provider files; every process shares them and the database."""
+
+    folder: Path
+    database_url: str
+    owner_url: str
+    sandbox: RunningSandbox
+    port: int = field(default_factory=free_port)
+    extra: dict[str, str] = field(default_factory=dict)
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("keyring", "signing"):
+            (self.folder / name).mkdir(parents=True)
+            (self.folder / name / "primary").write_text("k1")
+        (self.folder / "keyring" / "k1").write_text(base64.b64encode(os.urandom(32)).decode())
+        pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (self.folder / "signing" / "k1").write_bytes(pem)
+        self.write_provider_files()
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "server.log"
+
+    def write_provider_files(self) -> None:
+        provider_files.write_provider_files(self.folder / "providers", self.sandbox.url)
+        for provider in catalogue.load(self.folder / "providers").values():
+            self.sandbox.register_redirect_uri(self.url + provider.callback)
+
+    def environment(self, port: int | None = None, internal_port: int | None = None) -> dict[str, str]:
+        values = {
+            "PUBLIC_URL": self.url,
+            "DATABASE_URL": self.database_url,
+            "MIGRATION_DATABASE_URL": self.owner_url,
+            "KEYRING_DIR": str(self.folder / "keyring"),
+            "SIGNING_KEYRING_DIR": str(self.folder / "signing"),
+            "PROVIDERS_DIR": str(self.folder / "providers"),
+            "HOST": "127.0.0.1",
+            "PORT": str(port or self.port),
+            "INTERNAL_HOST": "127.0.0.1",
+            "INTERNAL_PORT": str(internal_port or free_port()),
+            "LOG_FORMAT": "json",
+            **self.extra,
+        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEYBEARER_")}
+        return {**inherited, **{f"KEYBEARER_{name}": value for name, value in values.items()}}
+
+    def start(self, port: int | None = None, *, launcher: list[str] | None = None) -> "Process":
+        """One more server process, ready to serve. `launcher` runs something else than `keybearer serve`."""
+        internal_port = free_port()
+        command = launcher or [sys.executable, "-m", "keybearer", "serve"]
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                command, env=self.environment(port, internal_port), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self.processes.append(process)
+        started = Process(process, port or self.port, internal_port, self.log)
+        started.wait_until_ready()
+        return started
+
+    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs `keybearer …` with this installation's settings."""
+        done = subprocess.run(
+            [sys.executable, "-m", "keybearer", *arguments],
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"keybearer {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def stop(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(timeout=25)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes.clear()
+
+    def browser(self, port: int | None = None) -> Browser:
+        """Cookies are the host's and not the port's, so a browser may talk to each process."""
+        return Browser(f"http://localhost:{port or self.port}")
+
+    def sign_in(self, browser: Browser, account: str = "alice@example.com", provider: str = "google") -> dict[str, Any]:
+        """Through the provider and back; answers GET /api/auth/me."""
+        back = self.through(browser, browser.get(f"/api/auth/{provider}/start").headers["location"], account)
+        assert back.status_code == 303, back.text
+        assert "problem" not in back.headers["location"], back.headers["location"]
+        me: dict[str, Any] = browser.get("/api/auth/me").raise_for_status().json()
+        return me
+
+    def connect(
+        self, browser: Browser, provider: str = "spotify", account: str = "alice@example.com", **body: Any
+    ) -> dict[str, Any]:
+        """Connects an account and answers it as GET /api/connections lists it."""
+        started = browser.post(f"/api/connections/{provider}/start", json=body)
+        assert started.status_code == 200, started.text
+        back = self.through(browser, started.json()["authorize_url"], account)
+        assert "problem" not in back.headers["location"], back.headers["location"]
+        found = [each for each in self.connections(browser) if each["provider"] == provider]
+        return max(found, key=lambda each: each["created_at"])
+
+    def connections(self, browser: Browser) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = browser.get("/api/connections").raise_for_status().json()["items"]
+        return items
+
+    def grant(self, browser: Browser, provider: str = "spotify", **body: Any) -> dict[str, Any]:
+        made = browser.post("/api/grants", json={"agent": "demo", "providers": [provider], **body})
+        assert made.status_code == 201, made.text
+        answer: dict[str, Any] = made.json()
+        return answer
+
+    def ledger(self, browser: Browser, **query: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = browser.get("/api/ledger", params=query).raise_for_status().json()["items"]
+        return items
+
+    def through(
+        self, browser: Browser, authorize_url: str, account: str = "alice@example.com", *, deny: bool = False
+    ) -> httpx2.Response:
+        """Consents at the provider and opens the callback."""
+        callback = urlsplit(self.sandbox.authorize(authorize_url, account, deny=deny))
+        return browser.get(f"{callback.path}?{callback.query}")
+
+    def call(
+        self, grant: str, path: str, method: str = "GET", port: int | None = None, **options: Any
+    ) -> httpx2.Response:
+        """A proxied call as an agent makes it; `path` begins with the provider."""
+        url = f"http://localhost:{port or self.port}/api/proxy/{path}"
+        headers = {"Authorization": f"Bearer {grant}", **options.pop("headers", {})}
+        with httpx2.Client(trust_env=False, timeout=60) as client:
+            return client.request(method, url, headers=headers, **options)
+
+
+@dataclass(frozen=True)
+class Process:
+    popen: subprocess.Popen[bytes]
+    port: int
+    internal_port: int
+    log: Path
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.popen.poll() is not None:
+                raise AssertionError(f"the server ended with {self.popen.returncode}:\n{self.log.read_text()[-3000:]}")
+            try:
+                if self.internal("/readyz").status_code == 200:
+                    return
+            except httpx2.TransportError:
+                time.sleep(0.02)
+        raise AssertionError(f"the server is not ready after {START_SECONDS} s:\n{self.log.read_text()[-3000:]}")
+
+    def internal(self, path: str) -> httpx2.Response:
+        return httpx2.get(f"http://127.0.0.1:{self.internal_port}{path}", trust_env=False, timeout=5)
+
+    def terminate(self) -> None:
+        self.popen.terminate()
+        self.popen.wait(timeout=25)
+
+    def kill(self) -> None:
+        self.popen.kill()
+        self.popen.wait(timeout=5)
+
+
+@contextmanager
+def installed(
+    folder: Path, database_url: str, owner_url: str, sandbox: RunningSandbox, **extra: str
+) -> Iterator[Installation]:
+    installation = Installation(folder, database_url, owner_url, sandbox, extra=extra)
+    try:
+        yield installation
+    finally:
+        installation.stop()
+
+
+def state_of(authorize_url: str) -> str:
+    return parse_qs(urlsplit(authorize_url).query)["state"][0]
+
+
+def log_lines(log: Path) -> list[dict[str, Any]]:
+    """The JSON lines of a server's log; a line that is none fails the test."""
+    return [json.loads(line) for line in log.read_text().splitlines() if line.strip()]
