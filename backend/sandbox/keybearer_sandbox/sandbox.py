@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from joserfc.errors import JoseError
+
 from keybearer_sandbox.control.faults import Faults
 from keybearer_sandbox.control.stats import Stats
 from keybearer_sandbox.inbox.mailbox import Mailbox
@@ -12,7 +14,7 @@ from keybearer_sandbox.oauth.consents import Consents
 from keybearer_sandbox.oauth.signing import SigningKeys
 from keybearer_sandbox.oauth.tokens import Tokens
 from keybearer_sandbox.settings import Settings
-from keybearer_sandbox.state_file import StateFile
+from keybearer_sandbox.state_file import StateFile, StateFileBroken
 
 PROVIDERS = ("google", "spotify", "github", "oidc")
 _OAUTH_OPERATIONS = ("authorize", "token", "refresh", "refresh_succeeded", "revoke")
@@ -73,9 +75,14 @@ class Sandbox:
 
     def _load(self) -> None:
         saved = self._state_file.read() if self._state_file else None
-        if saved:
+        if saved is None:
+            self.save()
+            return
+        try:
             self.keys.restore(saved["keys"])
             self.tokens.restore(saved["tokens"])
             self.consents.restore(saved["consents"])
-        else:
-            self.save()
+        except (AttributeError, KeyError, TypeError, ValueError, JoseError) as error:
+            raise StateFileBroken(
+                f"{self.settings.state_file} is not the state of a sandbox; move it away to start anew."
+            ) from error

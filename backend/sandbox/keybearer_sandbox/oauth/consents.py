@@ -31,5 +31,6 @@ class Consents:
 
     def restore(self, saved: list[list[object]]) -> None:
         for provider, client_id, account, scopes in saved:
-            assert isinstance(scopes, list)
+            if not isinstance(scopes, list):
+                raise TypeError("scopes must be a list")
             self._scopes[(str(provider), str(client_id), str(account))] = frozenset(map(str, scopes))

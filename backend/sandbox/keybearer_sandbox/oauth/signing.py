@@ -34,6 +34,8 @@ class SigningKeys:
         return [dict(k.as_dict(private=True)) for k in self._keys]
 
     def restore(self, saved: list[dict[str, Any]]) -> None:
+        if not saved:
+            raise ValueError("at least one signing key is needed")
         self._keys = [RSAKey.import_key(k) for k in saved]
 
 
