@@ -1,0 +1,1 @@
+"""How an expired token becomes a valid one exactly once, whatever dies in between (rule R4)."""

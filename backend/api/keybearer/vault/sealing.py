@@ -1,0 +1,31 @@
+"""Where each secret of a connection is sealed: the column is part of the lock (rule R2)."""
+
+from uuid import UUID
+
+from keybearer.keys.envelope import Owner, Place, WrappedKey
+from keybearer.keys.service import Keys
+
+__all__ = ["Keys", "WrappedKey", "open_column", "seal_column"]
+
+Column = str
+
+
+def seal_column(
+    keys: Keys, key: WrappedKey, owner: Owner, connection_id: UUID, column: Column, secret: str | None
+) -> bytes | None:
+    if secret is None:
+        return None
+    return keys.seal_with(key, owner, _place(connection_id, column), secret.encode())
+
+
+def open_column(
+    keys: Keys, key: WrappedKey, owner: Owner, connection_id: UUID, column: Column, sealed: bytes | None
+) -> str | None:
+    """Raises EnvelopeError for a ciphertext that belongs to another row, column, person or key."""
+    if sealed is None:
+        return None
+    return keys.open_with(key, owner, _place(connection_id, column), sealed).decode()
+
+
+def _place(connection_id: UUID, column: Column) -> Place:
+    return Place("connections", str(connection_id), column)
