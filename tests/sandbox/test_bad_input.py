@@ -149,8 +149,10 @@ def test_mail_queries(sandbox, query) -> None:
         b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
         b"POST /oidc/token HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
         b"POST /oidc/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
-        b"POST /oidc/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        b"Content-Length: 50\r\n\r\na=1",
+        (
+            b"POST /oidc/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            b"Content-Length: 50\r\n\r\na=1"
+        ),
         b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 20_000,
     ],
 )

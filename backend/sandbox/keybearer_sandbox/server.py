@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,23 +42,25 @@ class ServerOptions:
 
 async def serve(options: ServerOptions, ready: Callable[[Listening], None]) -> None:
     """Serves until SIGTERM, SIGINT or, where asked for, the end of standard input."""
-    listener = _listen(options.host, options.port)
-    base_url = options.public_url or _url(listener)
-    sandbox = Sandbox(Settings(base_url.rstrip("/"), options.redirect_uris, options.state_file))
-    server = _Server(_configuration(sandbox), sandbox.closing)
-    mail = None
-    if options.smtp_port is not None:
-        mail = await smtp.listen(sandbox.inbox, options.host, options.smtp_port)
-    smtp_port = mail.sockets[0].getsockname()[1] if mail else None
-    if options.until_stdin_closes:
-        _stop_when_stdin_closes(server)
-    try:
-        server.when_started = lambda: ready(Listening(sandbox.settings.base_url, smtp_port))
-        await server.serve(sockets=[listener])
-    finally:
-        if mail:
-            mail.close()
-        listener.close()
+    with _listen(options.host, options.port) as listener:
+        base_url = (options.public_url or _url(listener)).rstrip("/")
+        sandbox = Sandbox(Settings(base_url, options.redirect_uris, options.state_file))
+        server = _Server(_configuration(sandbox), sandbox.closing)
+        async with AsyncExitStack() as stack:
+            smtp_port = await _open_inbox(stack, sandbox, options)
+            if options.until_stdin_closes:
+                _stop_when_stdin_closes(server)
+            server.when_started = lambda: ready(Listening(base_url, smtp_port))
+            await server.serve(sockets=[listener])
+
+
+async def _open_inbox(stack: AsyncExitStack, sandbox: Sandbox, options: ServerOptions) -> int | None:
+    if options.smtp_port is None:
+        return None
+    mail = await smtp.listen(sandbox.inbox, options.host, options.smtp_port)
+    stack.callback(mail.close)
+    port: int = mail.sockets[0].getsockname()[1]
+    return port
 
 
 class _Server(uvicorn.Server):
