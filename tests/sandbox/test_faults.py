@@ -9,7 +9,7 @@ TOKEN_SCOPES = {"google": "openid", "spotify": "", "github": "repo", "oidc": "op
 API = {
     "google": "/google/v1/userinfo",
     "spotify": "/spotify/v1/me",
-    "github": "/github/api/user",
+    "github": "/github/user",
     "oidc": "/oidc/userinfo",
 }
 PROVIDERS = tuple(API)

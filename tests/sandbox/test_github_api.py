@@ -6,7 +6,7 @@ import github
 import pytest
 from keybearer_sandbox.testing import RunningSandbox
 
-API = "/github/api"
+API = "/github"
 
 
 def token_of(sandbox: RunningSandbox, scope: str, account: str = "alice@example.com") -> str:

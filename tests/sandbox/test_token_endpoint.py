@@ -93,7 +93,7 @@ def test_each_provider_refuses_in_its_own_words(sandbox, provider, changes, stat
 def test_a_code_used_twice_ends_what_it_bought(sandbox, provider) -> None:
     code = new_code(sandbox, provider)
     tokens = exchange(sandbox, provider, code=code).json()
-    echo = {"google": "/google/v1", "spotify": "/spotify/v1", "github": "/github/api", "oidc": "/oidc/api"}
+    echo = {"google": "/google/v1", "spotify": "/spotify/v1", "github": "/github", "oidc": "/oidc/api"}
     path = f"{echo[provider]}/echo"
     assert sandbox.api("GET", path, tokens["access_token"]).status == 200
     assert "error" in exchange(sandbox, provider, code=code).json()

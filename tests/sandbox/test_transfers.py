@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-PREFIXES = {"google": "/google/v1", "spotify": "/spotify/v1", "github": "/github/api", "oidc": "/oidc/api"}
+PREFIXES = {"google": "/google/v1", "spotify": "/spotify/v1", "github": "/github", "oidc": "/oidc/api"}
 SCOPES = {"google": "openid", "spotify": "", "github": "", "oidc": "openid"}
 BODY = b"0123456789" * 1000
 

@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from keybearer_sandbox.answers import Json
 from keybearer_sandbox.control.strikes import strike
@@ -26,15 +26,10 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
     return [
         Route("/login/oauth/authorize", AuthorizationEndpoint(sandbox, provider).answer),
         Route("/login/oauth/access_token", token.answer, methods=["POST"]),
-        Mount(
-            "/api",
-            routes=[
-                *GithubApi(sandbox, f"{provider.issuer}/api").routes(api),
-                Route("/applications/{client_id}/token", revocation.token, methods=["DELETE"]),
-                Route("/applications/{client_id}/grant", revocation.grant, methods=["DELETE"]),
-                *Transfers(sandbox.closing).routes(api, ""),
-            ],
-        ),
+        *GithubApi(sandbox, provider.issuer).routes(api),
+        Route("/applications/{client_id}/token", revocation.token, methods=["DELETE"]),
+        Route("/applications/{client_id}/grant", revocation.grant, methods=["DELETE"]),
+        *Transfers(sandbox.closing).routes(api, ""),
     ]
 
 
