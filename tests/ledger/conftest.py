@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,11 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from keybearer.keys import keyring, signing
-from keybearer.keys.envelope import Owner
+from keybearer.keys.envelope import Owner, WrappedKey
 from keybearer.keys.service import Keys
 from keybearer.keys.signing import SigningKeyring
-from keybearer.keys.store import WrappedKey
 from keybearer.kit.database import Database
+from keybearer.ledger.background import Sealer, StoredBooks
+from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
 
 TENANT = UUID("00000000-0000-7000-8000-000000000001")
@@ -76,3 +77,31 @@ async def other_tenant(superuser: "asyncpg.Connection") -> UUID:
     other = uuid4()
     await superuser.execute("INSERT INTO tenants (id, slug, name) VALUES ($1, 'other', 'Other')", other)
     return other
+
+
+@pytest.fixture
+def sealer(db: Database, signers: SigningKeyring) -> Sealer:
+    return Sealer(db, signers)
+
+
+@pytest.fixture
+def record(ledger: Ledger, db: Database, person: UUID) -> Callable[..., Awaitable[None]]:
+    """Records an entry for each number, all in one transaction."""
+
+    async def record(*numbers: int) -> None:
+        async with db.transaction(TENANT) as tx:
+            for number in numbers:
+                detail = {"agent": f"bot {number}"}
+                await ledger.record(tx, Entry(tenant_id=TENANT, action="grant.created", user_id=person, detail=detail))
+
+    return record
+
+
+@pytest.fixture
+async def books(db: Database, record: Callable[..., Awaitable[None]], sealer: Sealer) -> StoredBooks:
+    """Four batches of three rows, each row a transaction of its own."""
+    for _ in range(4):
+        for number in range(3):
+            await record(number)
+        assert await sealer.seal() is not None
+    return StoredBooks(db)

@@ -6,9 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy
-from keybearer.keys.envelope import Owner
+from keybearer.keys.envelope import Owner, WrappedKey
 from keybearer.keys.service import Keys
-from keybearer.keys.store import WrappedKey
 from keybearer.kit import context
 from keybearer.kit.context import RequestContext
 from keybearer.kit.database import Database

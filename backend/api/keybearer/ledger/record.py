@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from keybearer.keys.envelope import Owner, Place
 from keybearer.keys.service import Keys
-from keybearer.keys.store import WrappedKey
+from keybearer.keys.envelope import WrappedKey
 from keybearer.kit import context
 from keybearer.ledger.model import Entry, Row, bounded, clean, encode_detail
 

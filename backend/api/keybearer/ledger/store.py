@@ -1,13 +1,20 @@
-"""SQL of appending and reading entries. Rows are only ever inserted."""
+"""SQL of appending entries and of sealing them. Rows are only ever inserted."""
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
 from operator import attrgetter
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row as Record
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import insert
 
 from keybearer.kit.database import Transaction
+from keybearer.ledger.chain import Batch, Seal, StoredRow
+from keybearer.ledger.checkpoint import instant
 from keybearer.ledger.model import Row
+from keybearer.ledger.tables import XID8, batches
 
 _COLUMNS = tuple(field.name for field in fields(Row))
 _UUIDS = ("tenant_id", "uid", "user_id", "grant_id", "connection_id", "call_id", "dek_id")
@@ -19,9 +26,55 @@ _APPEND = (
     + ")"
 )
 _APPEND_ROWS = text(_APPEND)
-_APPEND_ONCE = text(
-    _APPEND + " ON CONFLICT (tenant_id, call_id, action) WHERE call_id IS NOT NULL DO NOTHING",
+_APPEND_ONCE = text(_APPEND + " ON CONFLICT (tenant_id, call_id, action) WHERE call_id IS NOT NULL DO NOTHING")
+
+# Times are read in the wire format, microseconds since 2000: exact, and defined for whatever somebody wrote there.
+_SINCE_2000 = 946_684_800_000_000
+_STORED = tuple(field.name for field in fields(StoredRow))
+_ROWS = text(
+    f"""
+    SELECT {", ".join("timestamptz_send(at) AS at" if name == "at" else name for name in _STORED)}
+      FROM ledger
+     WHERE era = :era AND xid >= :lower AND xid < :upper AND (xid, id) > (:after_xid, CAST(:after_id AS bigint))
+     ORDER BY xid, id LIMIT :limit
+    """  # noqa: S608 -- names of our own columns
+).bindparams(bindparam("lower", type_=XID8), bindparam("upper", type_=XID8), bindparam("after_xid", type_=XID8))
+_BATCH = """
+    SELECT no, era, from_xid, to_xid, count AS number, root, previous_hash, signature, key_id,
+           timestamptz_send(sealed_at) AS sealed_at
+      FROM ledger_batches
+"""
+_BATCHES = text(_BATCH + "WHERE no > CAST(:after AS bigint) ORDER BY no LIMIT :limit")
+_LAST_BATCH = text(_BATCH + "ORDER BY no DESC LIMIT 1")
+_HORIZON = text(
+    """
+    SELECT pg_snapshot_xmin(pg_current_snapshot()) AS below, pg_snapshot_xmax(pg_current_snapshot()) AS beyond,
+           clock_timestamp() AS at, array(SELECT era FROM ledger_eras ORDER BY era) AS eras
+    """
 )
+_UNSEALED = text(
+    """
+    SELECT count(l.id) AS number, extract(epoch FROM clock_timestamp() - min(l.at))::float8 AS oldest
+      FROM unnest(CAST(:eras AS int[]), CAST(CAST(:starts AS text[]) AS xid8[])) AS open (era, start)
+      LEFT JOIN ledger l ON l.era = open.era AND l.xid >= open.start
+    """
+)
+_FIRST_FROM = text("SELECT id FROM ledger WHERE era = :era AND xid >= :lower ORDER BY xid, id LIMIT 1").bindparams(
+    bindparam("lower", type_=XID8)
+)
+_FIRST_OUTSIDE = text("SELECT id, era FROM ledger WHERE era < :lowest OR era > :highest ORDER BY era LIMIT 1")
+
+HIGHEST_XID = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Rows of transactions `below` are all visible or never will be; no visible row is of `beyond` or later."""
+
+    below: int
+    beyond: int
+    at: datetime
+    eras: tuple[int, ...]
 
 
 async def append(tx: Transaction, rows: Sequence[Row]) -> None:
@@ -33,5 +86,106 @@ async def append_once(tx: Transaction, rows: Sequence[Row]) -> None:
     await tx.execute(_APPEND_ONCE, _arrays(rows))
 
 
+async def horizon(tx: Transaction) -> Horizon:
+    row = (await tx.execute(_HORIZON)).one()
+    return Horizon(below=row.below, beyond=row.beyond, at=row.at, eras=tuple(row.eras))
+
+
+async def stored_rows(
+    tx: Transaction, era: int, lower: int, upper: int, *, after: tuple[int, int] | None, limit: int
+) -> list[StoredRow]:
+    """Rows with `lower` <= xid < `upper`, in the order (xid, id)."""
+    after_xid, after_id = after if after is not None else (0, -(2**63))
+    found = await tx.execute(
+        _ROWS,
+        {
+            "era": era,
+            "lower": lower,
+            "upper": upper,
+            "after_xid": after_xid,
+            "after_id": after_id,
+            "limit": limit,
+        },
+    )
+    return [_stored(row) for row in found]
+
+
+async def list_batches(tx: Transaction, after: int, limit: int) -> list[Batch]:
+    return [_batch(row) for row in await tx.execute(_BATCHES, {"after": after, "limit": limit})]
+
+
+async def last_batch(tx: Transaction) -> Batch | None:
+    row = (await tx.execute(_LAST_BATCH)).first()
+    return _batch(row) if row is not None else None
+
+
+async def add_batch(tx: Transaction, batch: Batch) -> bool:
+    """False when another sealer has used the number already."""
+    seal = batch.seal
+    added = await tx.execute(
+        insert(batches)
+        .values(
+            no=seal.no,
+            era=seal.era,
+            from_xid=seal.from_xid,
+            to_xid=seal.to_xid,
+            count=seal.count,
+            root=seal.root,
+            previous_hash=seal.previous_hash,
+            signature=batch.signature,
+            key_id=seal.key_id,
+            sealed_at=instant(seal.sealed_at),
+        )
+        .on_conflict_do_nothing(index_elements=["no"])
+    )
+    return added.rowcount == 1
+
+
+async def unsealed(tx: Transaction, starts: Mapping[int, int]) -> tuple[int, float | None]:
+    """How many rows there are from each era's start on, and the age of the oldest in seconds."""
+    row = (
+        await tx.execute(_UNSEALED, {"eras": list(starts), "starts": [str(start) for start in starts.values()]})
+    ).one()
+    return row.number, row.oldest
+
+
+async def find_first_from(tx: Transaction, era: int, lower: int) -> int | None:
+    """The id of the first row of the era with that transaction id or a higher one."""
+    found: int | None = (await tx.execute(_FIRST_FROM, {"era": era, "lower": lower})).scalar()
+    return found
+
+
+async def find_outside(tx: Transaction, lowest: int, highest: int) -> tuple[int, int] | None:
+    """Id and era of a row of an era outside these."""
+    row = (await tx.execute(_FIRST_OUTSIDE, {"lowest": lowest, "highest": highest})).first()
+    return (row.id, row.era) if row is not None else None
+
+
 def _arrays(rows: Sequence[Row]) -> dict[str, list[object]]:
     return {name: [attrgetter(name)(row) for row in rows] for name in _COLUMNS}
+
+
+def _stored(row: Record[Any]) -> StoredRow:
+    values = dict(row._mapping)
+    return StoredRow(**{**values, "at": _micros(row.at)})
+
+
+def _batch(row: Record[Any]) -> Batch:
+    return Batch(
+        seal=Seal(
+            previous_hash=row.previous_hash,
+            no=row.no,
+            era=row.era,
+            from_xid=row.from_xid,
+            to_xid=row.to_xid,
+            count=row.number,
+            root=row.root,
+            sealed_at=_micros(row.sealed_at),
+            key_id=row.key_id,
+        ),
+        signature=row.signature,
+    )
+
+
+def _micros(sent: bytes) -> int:
+    return int.from_bytes(sent, "big", signed=True) + _SINCE_2000
