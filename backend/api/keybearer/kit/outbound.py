@@ -107,7 +107,7 @@ class Outbound:
         _silence_request_logs()
         network = CheckedNetwork(frozenset(host.lower() for host in allowed), resolve or _resolve)
         self._client = httpx2.AsyncClient(
-            transport=_CheckedTransport(network, tls or httpx2.create_ssl_context(trust_env=False), limits),
+            transport=_CheckedTransport(network, tls or httpx2.create_ssl_context(), limits),
             timeout=TIMEOUT,
             follow_redirects=False,
             max_redirects=0,
