@@ -4,6 +4,9 @@ PORT ?= 8080
 DATA ?= .keybearer
 ARGS ?=
 
+# Compiled modules are kept, whatever the machine says: a start from source takes seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 UI := frontend-proxy/ui
 SYNCED := $(VENV)/synced
@@ -101,7 +104,7 @@ else
   fi
 fi
 unset VIRTUAL_ENV
-UV_PROJECT_ENVIRONMENT=$(VENV) $$uv sync --frozen --inexact --all-packages --all-groups --all-extras
+UV_PROJECT_ENVIRONMENT=$(VENV) $$uv sync --frozen --inexact --compile-bytecode --all-packages --all-groups --all-extras
 endef
 export SYNC_PYTHON
 

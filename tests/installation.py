@@ -22,7 +22,7 @@ from keybearer.cli import sandbox as provider_files
 from keybearer.providers import catalogue
 from keybearer_sandbox.testing import RunningSandbox
 
-START_SECONDS = 15
+START_SECONDS = 60
 
 
 def free_port() -> int:
@@ -103,7 +103,9 @@ class Installation:
             "LOG_FORMAT": "json",
             **self.extra,
         }
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEYBEARER_")}
+        # Compiled modules are kept: starting many processes from source takes seconds each.
+        unwanted = ("KEYBEARER_", "PYTHONDONTWRITEBYTECODE")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
         return {**inherited, **{f"KEYBEARER_{name}": value for name, value in values.items()}}
 
     def start(self, port: int | None = None, *, launcher: list[str] | None = None) -> "Process":

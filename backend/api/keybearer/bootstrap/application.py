@@ -6,7 +6,6 @@ from starlette.types import ASGIApp, Scope
 
 from keybearer import __version__
 from keybearer.bootstrap.services import Services
-from keybearer.events import routes as events
 from keybearer.grants import routes as grants
 from keybearer.http import problems
 from keybearer.http.entry import Entry
@@ -15,7 +14,6 @@ from keybearer.http.principal import current_principal
 from keybearer.http.reference import reference_page
 from keybearer.http.ui import Ui
 from keybearer.kit.settings import Settings
-from keybearer.ledger import routes as ledger
 from keybearer.providers import routes as providers
 from keybearer.proxy import routes as proxy
 from keybearer.sessions import routes as sessions
@@ -87,10 +85,8 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
             secure=settings.secure,
         ),
         providers.routes(services.providers),
-        vault.routes(services.vault, services.grants.agents_of),
+        vault.routes(services.vault, services.providers, services.grants.agents_of, services.grants.end_grants_of),
         grants.routes(services.grants, services.providers),
-        ledger.routes(services.ledger_reader),
-        events.routes(services.events),
         proxy.routes(services.proxy),
     ):
         app.include_router(router, prefix="/api")

@@ -4,16 +4,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keybearer.events import background as events
 from keybearer.kit.leases import Elected
 from keybearer.ledger import background as ledger
+from keybearer.ledger.background import Sealer
 from keybearer.sessions import background as sessions
 from keybearer.signin import background as signin
-from keybearer.vault import background as vault
 
 if TYPE_CHECKING:
     from keybearer.bootstrap.services import Services
 
-_SEAL_SECONDS = 1.0
 _PRUNE_SECONDS = 60.0
 _GAUGE_SECONDS = 30.0
+
+
+class Background:
+    """Stopped in an order that loses nothing: first who makes work, then who writes it down."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        db, owner = services.db, services.owner
+        sealer = Sealer(db, services.signing)
+
+        async def prune() -> None:
+            await sessions.prune(db)
+            await signin.prune(db)
+
+        async def measure() -> None:
+            await sessions.measure(db)
+            await ledger.measure(db)
+
+        self._elected = [
+            Elected(db, "sealer", owner, ledger.SEAL_SECONDS, sealer.run),
+            Elected(db, "prune", owner, _PRUNE_SECONDS, prune),
+            Elected(db, "gauges", owner, _GAUGE_SECONDS, measure),
+        ]
+
+    def start(self) -> None:
+        self._services.listener.start()
+        self._services.seen_flusher.start()
+        self._services.grant_use.start()
+        for work in self._elected:
+            work.start()
+
+    async def stop(self) -> None:
+        for work in self._elected:
+            await work.stop()
+        await self._services.vault.stop()
+        await self._services.grant_use.stop()
+        await self._services.seen_flusher.stop()
+        await self._services.listener.stop()

@@ -1,4 +1,4 @@
-"""Refuses a database that would make row-level security an ornament, or whose schema is not this version's (D7, R1)."""
+"""Refuses a database where row-level security would be an ornament, or whose schema is another version's (D7, R1)."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ _OLDEST = 160000
 _ROLE = """
     SELECT current_setting('server_version_num')::int AS version,
            r.rolname AS name, r.rolsuper AS superuser, r.rolbypassrls AS bypasses,
-           coalesce((SELECT pg_has_role(r.rolname, o.oid, 'MEMBER') FROM pg_roles o WHERE o.rolname = 'keybearer_owner'),
-                    false) AS owner
+           coalesce((SELECT pg_has_role(r.rolname, o.oid, 'MEMBER')
+                       FROM pg_roles o WHERE o.rolname = 'keybearer_owner'), false) AS owner
       FROM pg_roles r WHERE r.rolname = current_user
 """
 
@@ -24,8 +24,8 @@ async def check_database(db: Database, url: str) -> None:
         connection = await db.connect()
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise ConfigurationError(
-            f"KEYBEARER_DATABASE_URL: the database does not let us in ({type(error).__name__}). Check that it runs, and "
-            "the login and password."
+            f"KEYBEARER_DATABASE_URL: the database does not let us in ({type(error).__name__}). Check that it runs, "
+            "and the login and password."
         ) from error
     try:
         await _check_role(connection)

@@ -21,7 +21,6 @@ from keybearer.kit.listener import Listener
 from keybearer.kit.outbound import Outbound
 from keybearer.kit.settings import Settings
 from keybearer.ledger.calls import CallWriter
-from keybearer.ledger.reading import Reader
 from keybearer.ledger.service import Ledger
 from keybearer.providers import catalogue
 from keybearer.providers.catalogue import Catalogue
@@ -51,7 +50,6 @@ class Services:
     catalogue: Catalogue
     providers: Providers
     ledger: Ledger
-    ledger_reader: Reader
     calls: CallWriter
     events: Events
     identities: Identities
@@ -85,14 +83,14 @@ def build(settings: Settings) -> Services:
     tenancy = Tenancy(db, settings)
     identities = Identities(keys, ledger)
     sessions = Sessions(db, ledger, events, resolver, last_seen, SessionCookie(settings.secure))
-    vault = Vault(db, keys, providers, ledger, events, breakers, owner=owner)
+    vault = Vault(db, keys, providers, ledger, events, breakers=breakers, owner=owner)
     grants = Grants(db, vault, ledger, events)
     grant_use = LastUse(db)
     proxy = Proxy(db, providers_data, resolver, vault, calls, ledger, grant_use, breakers, outbound.client())
     erasers = (grants.erase, vault.erase, sessions.erase, events.erase, identities.erase)
     flows = Flows(db, keys, providers)
     sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, erasers)
-    for subscriber in (cache, keys, tenancy, events):
+    for subscriber in (cache, keys, tenancy):
         listener.subscribe(subscriber)
     return Services(
         db=db,
@@ -103,7 +101,6 @@ def build(settings: Settings) -> Services:
         catalogue=providers_data,
         providers=providers,
         ledger=ledger,
-        ledger_reader=Reader(db, keys),
         calls=calls,
         events=events,
         identities=identities,
@@ -132,7 +129,7 @@ async def open_services(settings: Settings, *, background: bool = True) -> Async
         await services.tenancy.start()
         await services.calls.start()
         if background:
-            await work.start()
+            work.start()
         yield services
     finally:
         if background:

@@ -1,4 +1,4 @@
-"""The command `keybearer`. Each command is in a module of its own and imported when it runs, so that `--help` is quick."""
+"""The command `keybearer`. Each command is a module of its own, imported when it runs, so that `--help` is quick."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +30,8 @@ def up(
     dev: Annotated[bool, typer.Option("--dev", help="Reload when the API or the UI changes.")] = False,
 ) -> None:
     """Run the whole product on this machine, with a database of its own. Ctrl-C stops all of it."""
-    from keybearer.cli import failures, up as command
+    from keybearer.cli import failures
+    from keybearer.cli import up as command
 
     with failures.explained():
         command.up(port=port, data=data, dev=dev)
@@ -41,7 +42,8 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; on a cluster, pods instead.")] = 1,
 ) -> None:
     """Run the API with the settings in the environment. Refuses to start on anything unsafe."""
-    from keybearer.cli import failures, serve as command
+    from keybearer.cli import failures
+    from keybearer.cli import serve as command
 
     with failures.explained():
         command.serve(workers=workers)
@@ -53,7 +55,8 @@ def migrate(
     roles: Annotated[bool, typer.Option("--roles", help="Make the database roles, with a login that may.")] = False,
 ) -> None:
     """Bring the database in KEYBEARER_MIGRATION_DATABASE_URL to this version's schema."""
-    from keybearer.cli import failures, migrate as command
+    from keybearer.cli import failures
+    from keybearer.cli import migrate as command
 
     with failures.explained():
         command.migrate(dry_run=dry_run, roles=roles)
@@ -64,7 +67,8 @@ def verify(
     url: Annotated[str | None, typer.Option(help="Also check this public address from outside.")] = None,
 ) -> None:
     """Check configuration, database, keyring and providers; exit 1 with what is wrong."""
-    from keybearer.cli import failures, verify as command
+    from keybearer.cli import failures
+    from keybearer.cli import verify as command
 
     with failures.explained():
         command.verify(url)

@@ -1,6 +1,7 @@
 """`keybearer serve`: the production process, and with `--workers` several of them under one parent."""
 
-from keybearer.cli import serving, workers as many
+from keybearer.cli import serving
+from keybearer.cli import workers as many
 from keybearer.kit import logs, settings
 from keybearer.kit.errors import ConfigurationError
 

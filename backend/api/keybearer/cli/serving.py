@@ -56,14 +56,13 @@ async def serve(
             (server(internal(services)), internal_socket),
         ]
         running = [asyncio.create_task(one.serve(sockets=[listener])) for one, listener in listening]
-        while not all(one.started for one, _ in listening):
+        while not all(one.started for one, _ in listening):  # noqa: ASYNC110 -- uvicorn offers no event
             await asyncio.sleep(0.005)
         log.info("server.ready", public_url=settings.public_url)
         ready()
         stop = asyncio.create_task(stopping.wait())
         await asyncio.wait([stop, *running], return_when=asyncio.FIRST_COMPLETED)
         log.info("server.stopping")
-        services.close_streams()
         for one, _ in listening:
             one.should_exit = True
         await asyncio.gather(*running)

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import typer
 
+from keybearer.cli import dev as development
 from keybearer.cli import postgres, sandbox, serving
 from keybearer.cli.folder import DataFolder
 from keybearer.kit import logs, settings
@@ -16,29 +18,40 @@ from keybearer.migrations import cluster, runner
 from keybearer.providers import catalogue
 
 _DATABASE = "keybearer"
+_API_BEHIND_VITE = 3
 _BUILT_UI = Path(__file__).parents[4] / "frontend-proxy" / "ui" / "dist"
 
 
 def up(*, port: int, data: Path, dev: bool) -> None:
     folder = DataFolder(data)
     folder.make_keys()
-    try:
-        public = serving.listening_socket("127.0.0.1", port)
-        internal = serving.listening_socket("127.0.0.1", port + 1)
-    except OSError as error:
-        raise ConfigurationError(
-            f"Port {port} or {port + 1} is in use ({error.strerror}). Choose another: make run PORT={port + 10}"
-        ) from error
+    public, internal = _listen(port)
     with ExitStack() as stack:
         server = stack.enter_context(postgres.running(folder.path, progress=_say))
         environment = _environment(folder, server, port)
         asyncio.run(_prepare(folder, server, environment["KEYBEARER_MIGRATION_DATABASE_URL"]))
         sandbox_url = _start_sandbox(stack, folder, port, environment["KEYBEARER_PUBLIC_URL"])
         folder.write_environment(environment)
-        found = settings.read({**environment, **_given()})
+        everything = {**environment, **_given()}
+        if dev:
+            public.close()
+            internal.close()
+            development.serve(everything, port, port + _API_BEHIND_VITE)
+            return
+        found = settings.read(everything)
         logs.configure(level=found.log_level, style=found.log_format)
         serving.run(serving.serve(found, public, internal, lambda: _welcome(found.public_url, sandbox_url, data)))
     _say("Stopped.")
+
+
+def _listen(port: int) -> tuple[socket.socket, socket.socket]:
+    """Both ports, taken before anything slow happens."""
+    try:
+        return serving.listening_socket("127.0.0.1", port), serving.listening_socket("127.0.0.1", port + 1)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Port {port} or {port + 1} is in use ({error.strerror}). Choose another: make run PORT={port + 10}"
+        ) from error
 
 
 async def _prepare(folder: DataFolder, server: postgres.Server, migration_url: str) -> None:

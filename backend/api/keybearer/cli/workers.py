@@ -133,7 +133,7 @@ async def _stop(workers: list[_Worker]) -> None:
         process.terminate()
     deadline = asyncio.get_running_loop().time() + _STOP_SECONDS
     for process in running:
-        while process.poll() is None and asyncio.get_running_loop().time() < deadline:
+        while process.poll() is None and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 -- a process
             await asyncio.sleep(0.05)
         if process.poll() is None:
             log.error("server.worker_killed", pid=process.pid)

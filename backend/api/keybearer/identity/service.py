@@ -54,16 +54,16 @@ class Identities:
         await store.remove_identity(tx, tenant_id, identity_id)
         await self._record(tx, tenant_id, user_id, "identity.unlinked", mine.provider)
 
-    async def list(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> "list[Identity]":
+    async def identities_of(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> list[Identity]:
         return await store.list_identities(tx, tenant_id, user_id)
 
     async def find_user(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> User | None:
         return await store.find_user(tx, tenant_id, user_id)
 
-    async def find_by_email(self, tx: Transaction, tenant_id: UUID, email: str) -> "list[User]":
+    async def find_by_email(self, tx: Transaction, tenant_id: UUID, email: str) -> list[User]:
         return await store.find_users_by_email(tx, tenant_id, email)
 
-    async def people(self, tx: Transaction, tenant_id: UUID, limit: int = 50) -> "list[User]":
+    async def people(self, tx: Transaction, tenant_id: UUID, limit: int = 50) -> list[User]:
         return await store.list_users(tx, tenant_id, limit)
 
     async def erase(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:

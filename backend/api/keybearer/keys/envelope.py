@@ -5,7 +5,7 @@ The additional data is length-prefixed, so that no two lists of parts give the s
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -43,6 +43,15 @@ class Place:
     table: str
     row_id: str
     column: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A data key as it is stored: encrypted under the key-encryption key `kek_id`."""
+
+    id: UUID
+    kek_id: str
+    wrapped: bytes = field(repr=False)
 
 
 def seal(key: bytes, key_id: str, plaintext: bytes, additional: bytes) -> bytes:

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from uuid import UUID, uuid4
 
 from keybearer.keys import envelope, store
-from keybearer.keys.envelope import Owner, Place
+from keybearer.keys.envelope import Owner, Place, WrappedKey
 from keybearer.keys.errors import EnvelopeError
 from keybearer.keys.keyring import Keyring
-from keybearer.keys.store import WrappedKey
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import ConfigurationError
 
@@ -84,7 +83,7 @@ class Keys:
         """Crypto-shredding: what was sealed under this key can never be read again."""
         await store.destroy(tx, owner)
 
-    def notified(self, kind: str, subject: str) -> None:
+    def notified(self, kind: str, _subject: str) -> None:
         """A person or tenant changed; their keys leave memory with everything else that was cached of them."""
         if kind in {"user", "tenant"}:
             self._unwrapped.clear()

@@ -1,22 +1,13 @@
 """Rows of key-encryption keys and wrapped data keys."""
 
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from keybearer.keys.envelope import Owner
+from keybearer.keys.envelope import Owner, WrappedKey
 from keybearer.keys.tables import data_keys, keks
 from keybearer.kit.database import Transaction
-
-
-@dataclass(frozen=True, slots=True)
-class WrappedKey:
-    id: UUID
-    kek_id: str
-    wrapped: bytes
 
 
 async def find(tx: Transaction, owner: Owner) -> WrappedKey | None:

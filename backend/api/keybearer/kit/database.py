@@ -92,7 +92,7 @@ class Database:
     async def _fetch(self, query: str, arguments: tuple[object, ...]) -> list[asyncpg.Record]:
         pooled = await self._engine.raw_connection()
         try:
-            connection: "asyncpg.Connection[Any]" = pooled.driver_connection  # type: ignore[assignment]  # asyncpg's own
+            connection: asyncpg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]  # asyncpg's own
             return await connection.fetch(query, *arguments)
         except BaseException as error:
             if connection.is_closed() or not isinstance(error, asyncpg.PostgresError):

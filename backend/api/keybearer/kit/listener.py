@@ -1,4 +1,4 @@
-"""The one listening connection of a process, and the proof that nothing committed earlier is still on its way (rule R3).
+"""The listening connection of a process, and the proof that nothing committed earlier is on its way (rule R3).
 
 PostgreSQL delivers earlier committed notifications before it answers a later query on the same connection. So an
 answered `SELECT 1` that was sent at time t proves that every notification committed before t has been handled.
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 class Subscriber(Protocol):
     """Called in the event loop, in order, and must not block."""
 
-    def notified(self, kind: str, subject: str) -> None: ...
+    def notified(self, kind: str, subject: str, /) -> None: ...
 
     def disconnected(self) -> None:
         """Notifications may have been missed: forget everything learned so far."""

@@ -1,4 +1,4 @@
-"""Logs: JSON where a machine reads them, readable lines on a terminal. Messages are static event names; data is in fields.
+"""Logs: JSON for machines, readable lines on a terminal. Messages are static event names; data is in fields.
 
 `redact` is the last line of defence: nothing that looks like a secret is written, whoever put it into a field.
 """
@@ -12,7 +12,8 @@ from typing import Any
 import structlog
 
 _SECRETS = re.compile(
-    r"kb[sgkr]_[0-9A-Za-z]{20,}|sbx_[0-9A-Za-z_-]+|eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*|(?<=Bearer )\S+"
+    r"kb[sgkr]_[0-9A-Za-z]{20,}|sbx_[0-9A-Za-z_-]+"
+    r"|eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*|(?<=Bearer )\S+"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 )
 

@@ -1,7 +1,7 @@
 """The third entrance to the database: background work that looks across tenants.
 
-`SET LOCAL ROLE keybearer_system` sees the rows of every tenant in the tables that have a policy for it. Import rules let
-only `background.py` modules come here.
+`SET LOCAL ROLE keybearer_system` sees the rows of every tenant in the tables that have a policy for it. Import rules
+let only `background.py` modules come here.
 """
 
 from collections.abc import AsyncIterator

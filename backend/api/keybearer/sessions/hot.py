@@ -1,7 +1,7 @@
 """`GET /api/auth/me` from memory, in front of the framework: the one call that every page and proxy makes all the time.
 
-Whatever is not the plain case (nothing cached, another method, an Origin) goes on to the ordinary route, which gives the
-same answer; a test compares the two.
+Whatever is not the plain case (nothing cached, another method, an Origin) goes on to the ordinary route, which gives
+the same answer; a test compares the two.
 """
 
 import time

@@ -66,7 +66,7 @@ def routes(sessions: Sessions) -> APIRouter:
 
     @router.get("/auth/sessions", responses=problems(401), summary="Your sessions")
     async def list_sessions(principal: Caller) -> Page[SessionWire]:
-        return Page(items=[_wire(session, principal) for session in await sessions.list(principal)])
+        return Page(items=[_wire(session, principal) for session in await sessions.list_own(principal)])
 
     @router.delete(
         "/auth/sessions/{session_id}", status_code=204, responses=problems(401, 404), summary="End a session"

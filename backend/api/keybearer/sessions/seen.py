@@ -1,4 +1,4 @@
-"""Last use of sessions: kept in memory, written now and then, because a write per request would cost more than the request."""
+"""Last use of sessions: kept in memory and written now and then; a write each would cost more than the request."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

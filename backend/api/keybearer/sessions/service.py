@@ -71,7 +71,7 @@ class Sessions:
         self._last_seen.note(resolved)
         return resolved.principal
 
-    async def list(self, principal: Principal) -> list[Session]:
+    async def list_own(self, principal: Principal) -> list[Session]:
         async with self._db.transaction(principal.tenant_id) as tx:
             return await store.list_of(tx, principal.tenant_id, principal.user_id)
 
@@ -100,7 +100,7 @@ class Sessions:
         await store.remove(tx, tenant_id, user_id, ids)
         await bearers.remove(tx, tenant_id, "session", ids)
 
-    async def _end(self, tx: Transaction, principal: Principal, ids: "list[UUID]") -> "list[UUID]":
+    async def _end(self, tx: Transaction, principal: Principal, ids: list[UUID]) -> list[UUID]:
         ended = await store.remove(tx, principal.tenant_id, principal.user_id, ids)
         await bearers.remove(tx, principal.tenant_id, "session", ended)
         for session_id in ended:

@@ -67,7 +67,7 @@ class GrantEnder(Protocol):
 
 
 class IdentityService(Protocol):
-    async def list(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> list[Identity]: ...
+    async def identities_of(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> list[Identity]: ...
     async def unlink(self, tx: Transaction, tenant_id: UUID, user_id: UUID, identity_id: UUID) -> None: ...
 
 
@@ -160,7 +160,7 @@ def routes(
     async def list_identities(principal: Caller) -> Page[IdentityWire]:
         """The provider accounts that you sign in with."""
         async with db.transaction(principal.tenant_id) as tx:
-            linked = await identities.list(tx, principal.tenant_id, principal.user_id)
+            linked = await identities.identities_of(tx, principal.tenant_id, principal.user_id)
         return Page(items=[_wire(each, providers) for each in linked])
 
     @router.delete("/auth/identities/{identity_id}", status_code=204, responses=problems(401, 404, 409))

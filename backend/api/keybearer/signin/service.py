@@ -15,10 +15,10 @@ from keybearer.kit.principal import Principal
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
 from keybearer.providers.errors import IdentityInvalid, TokenRequestFailed
-from keybearer.providers.model import Provider
-from keybearer.providers.tokens import TokenAnswer
 from keybearer.providers.identity_answer import ProviderIdentity
+from keybearer.providers.model import Provider
 from keybearer.providers.service import Providers
+from keybearer.providers.tokens import TokenAnswer
 from keybearer.sessions.service import Sessions
 from keybearer.signin import errors, metrics
 from keybearer.signin.flows import Departure, Flows, Wish

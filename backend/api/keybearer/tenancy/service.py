@@ -49,7 +49,7 @@ class Tenancy:
             tenants.update(dict.fromkeys(hosts, tenant))
         self._directory = Directory(tenants, self._settings.internal_hosts)
 
-    def notified(self, kind: str, subject: str) -> None:  # noqa: ARG002 -- the shape of kit.listener.Subscriber
+    def notified(self, kind: str, _subject: str) -> None:
         if kind == "tenant":
             self._reload = asyncio.create_task(self._start_again())
 

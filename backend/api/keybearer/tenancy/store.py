@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from keybearer.kit.database import Transaction
 from keybearer.tenancy.tables import tenant_hosts, tenants
@@ -19,9 +19,10 @@ class TenantRow:
 
 
 async def read_all(tx: Transaction) -> list[TenantRow]:
-    hosts = func.coalesce(
-        select(func.array_agg(tenant_hosts.c.host)).where(tenant_hosts.c.tenant_id == tenants.c.id).scalar_subquery(),
-        "{}",
-    )
-    rows = await tx.execute(select(tenants, hosts.label("hosts")))
-    return [TenantRow(row.id, row.slug, row.name, row.primary_host, tuple(row.hosts)) for row in rows]
+    hosts: dict[UUID, list[str]] = {}
+    for row in await tx.execute(select(tenant_hosts)):
+        hosts.setdefault(row.tenant_id, []).append(row.host)
+    return [
+        TenantRow(row.id, row.slug, row.name, row.primary_host, tuple(hosts.get(row.id, ())))
+        for row in await tx.execute(select(tenants))
+    ]
