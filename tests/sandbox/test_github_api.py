@@ -107,6 +107,13 @@ def test_the_application_revokes(sandbox, what) -> None:
     assert sandbox.api("GET", f"{API}/user", token).status == 401
 
 
+def test_the_api_answers_below_api_too(sandbox) -> None:
+    token = token_of(sandbox, "repo")
+    page = sandbox.api("GET", "/github/api/user/repos?per_page=1", token)
+    assert page.json() == sandbox.api("GET", "/github/user/repos?per_page=1", token).json()
+    assert page.headers["link"] == f'<{sandbox.url}/github/user/repos?per_page=1&page=2>; rel="next"'
+
+
 def test_pygithub_works_with_the_base_url_alone(sandbox) -> None:
     client = github.Github(auth=github.Auth.Token(token_of(sandbox, "repo")), base_url=f"{sandbox.url}{API}")
     try:

@@ -119,7 +119,7 @@ class GithubApi:
         page = whole_number(fields, "page", 1, 1, 10_000)
         answer = self._answer(call, items[(page - 1) * size : page * size])
         if page * size < len(items):
-            path = call.request.scope["path"].removeprefix("/github")
+            path = call.request.scope["path"].removeprefix("/github").removeprefix("/api")
             answer.headers["Link"] = f'<{self._url}{path}?per_page={size}&page={page + 1}>; rel="next"'
         return answer
 

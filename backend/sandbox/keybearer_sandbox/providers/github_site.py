@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from keybearer_sandbox.answers import Json
 from keybearer_sandbox.control.strikes import strike
@@ -23,13 +23,17 @@ def routes(sandbox: Sandbox) -> list[BaseRoute]:
     api = GuardedApi(sandbox, provider, schemes=("bearer", "token"))
     token = TokenEndpoint(sandbox, provider)
     revocation = _Revocation(sandbox, provider)
-    return [
-        Route("/login/oauth/authorize", AuthorizationEndpoint(sandbox, provider).answer),
-        Route("/login/oauth/access_token", token.answer, methods=["POST"]),
+    rest = [
         *GithubApi(sandbox, provider.issuer).routes(api),
         Route("/applications/{client_id}/token", revocation.token, methods=["DELETE"]),
         Route("/applications/{client_id}/grant", revocation.grant, methods=["DELETE"]),
         *Transfers(sandbox.closing).routes(api, ""),
+    ]
+    return [
+        Route("/login/oauth/authorize", AuthorizationEndpoint(sandbox, provider).answer),
+        Route("/login/oauth/access_token", token.answer, methods=["POST"]),
+        Mount("/api", routes=rest),  # an enterprise server keeps the API there, api.github.com at its root
+        *rest,
     ]
 
 
