@@ -121,7 +121,8 @@ TAMPERING = {
             "DELETE FROM ledger USING ledger_batches b WHERE b.no = 1 AND xid >= from_xid AND xid < to_xid; "
             "DELETE FROM ledger_batches WHERE no = 1; UPDATE ledger_batches SET no = no - 10; "
             "UPDATE ledger_batches SET no = no + 9, "
-            "previous_hash = CASE no WHEN -8 THEN decode(repeat('00', 32), 'hex') ELSE previous_hash END, from_xid = CASE no WHEN -8 THEN '0'::xid8 ELSE from_xid END"
+            "previous_hash = CASE no WHEN -8 THEN decode(repeat('00', 32), 'hex') ELSE previous_hash END, "
+            "from_xid = CASE no WHEN -8 THEN '0'::xid8 ELSE from_xid END"
         ),
         "batch 1 ",
         "signature does not fit",
