@@ -33,6 +33,7 @@ class Connection:
     created_at: datetime
     epoch: int
     dek_id: UUID
+    reminded_days: int | None = None
 
     def state_at(self, now: datetime) -> State:
         if self.state == "revoked":

@@ -72,7 +72,8 @@ class Reader:
         return errors.provider_unavailable(self._title(sealed.provider), retry_after)
 
     def _title(self, name: str) -> str:
-        return self._upstream.get_provider(name).title
+        provider = self._upstream.find_provider(name)
+        return provider.title if provider is not None else name
 
 
 def _values(provider: Provider, secret: str) -> dict[str, str]:

@@ -12,7 +12,6 @@ from pydantic.config import JsonDict
 from keybearer.http.principal import current_principal
 from keybearer.http.schemas import Page, Wire, problems
 from keybearer.kit.principal import Principal
-from keybearer.providers.model import Provider
 from keybearer.vault.model import Connection
 from keybearer.vault.service import AgentsOf, EndGrants, Vault
 from keybearer.vault.upstream import Upstream
@@ -78,7 +77,7 @@ def routes(vault: Vault, known: Upstream, agents_of: AgentsOf, end_grants: EndGr
 
     async def wire(principal: Principal, connection: Connection) -> ConnectionWire:
         _found, agents = await vault.list_with_agents(principal, agents_of)
-        return _connection(connection, known.get_provider(connection.provider), agents.get(connection.id, ()))
+        return _connection(connection, known, agents.get(connection.id, ()))
 
     @router.get("/connections", responses=problems(401, 422), summary="Your connections")
     async def list_connections(
@@ -86,7 +85,7 @@ def routes(vault: Vault, known: Upstream, agents_of: AgentsOf, end_grants: EndGr
     ) -> Page[ConnectionWire]:
         found, agents = await vault.list_with_agents(principal, agents_of)
         shown, following = _page(found, after, limit)
-        items = [_connection(one, known.get_provider(one.provider), agents.get(one.id, ())) for one in shown]
+        items = [_connection(one, known, agents.get(one.id, ())) for one in shown]
         return Page(items=items, next=following)
 
     @router.post(
@@ -127,12 +126,13 @@ def _page(found: list[Connection], after: UUID | None, limit: int) -> tuple[list
     return shown, str(shown[-1].id) if begin + limit < len(found) else None
 
 
-def _connection(connection: Connection, provider: Provider, agents: Sequence[str]) -> ConnectionWire:
+def _connection(connection: Connection, known: Upstream, agents: Sequence[str]) -> ConnectionWire:
+    provider = known.find_provider(connection.provider)
     return ConnectionWire(
         id=connection.id,
         provider=connection.provider,
-        title=provider.title,
-        icon=provider.icon,
+        title=provider.title if provider else connection.provider,
+        icon=provider.icon if provider else None,
         account=connection.account_name,
         state=connection.state_at(datetime.now(UTC)),
         state_reason=connection.state_reason,

@@ -16,7 +16,7 @@ from keybearer.providers.model import Provider
 from keybearer.providers.tokens import TokenAnswer, TokenRequestFailed
 from keybearer.vault import errors, forms, store
 from keybearer.vault.keeping import Keeping, subject_of
-from keybearer.vault.model import Connection, Credential, Sealed
+from keybearer.vault.model import Connection, Credential, Sealed, reminder_due
 from keybearer.vault.reading import Reader
 from keybearer.vault.record import Recorder, Subject
 from keybearer.vault.refresh.endings import Endings
@@ -179,6 +179,21 @@ class Vault:
         if refreshed is not None:  # somebody refreshed while we asked the provider
             revoked = await self._revoker.revoke(last, refreshed)
         return revoked, ended
+
+    async def remind(self, tenant_id: UUID, connection_id: UUID) -> int | None:
+        """Says once that the consent ends in so many days, 0 when it has; None when there is nothing to say."""
+        async with self._db.transaction(tenant_id) as tx:
+            found = await store.find(tx, tenant_id, connection_id)
+            if found is None or found.state != "active" or found.grant_expires_at is None:
+                return None
+            now = self._clock()
+            days = reminder_due(found.grant_expires_at, found.reminded_days, now)
+            if days is None or not await store.reminded(tx, found, found.reminded_days, days):
+                return None
+            detail = {"days": days, "grant_expires_at": found.grant_expires_at.isoformat()}
+            await self._recorder.by_system(tx, subject_of(found), "connection.reminder", detail=detail)
+            await self._recorder.changed(tx, subject_of(found), found.state_at(now))
+        return days
 
     async def revoke_all(self, tenant_id: UUID, user_id: UUID) -> int:
         """Before an account is erased, outside its transaction; best effort."""

@@ -1,6 +1,8 @@
 """Rows of connections. Every statement names the tenant, beside row-level security."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +29,45 @@ _SHOWN = (
     connections.c.created_at,
     connections.c.epoch,
     connections.c.dek_id,
+    connections.c.reminded_days,
+)
+_USED = text(
+    """
+    UPDATE connections c SET last_used_at = used.at
+      FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]), CAST(:times AS timestamptz[]))
+           AS used (tenant_id, id, at)
+     WHERE c.tenant_id = used.tenant_id AND c.id = used.id
+       AND (c.last_used_at IS NULL OR c.last_used_at < used.at)
+    """
+)
+_DUE = text(
+    """
+    SELECT tenant_id, id FROM connections
+     WHERE state = 'active' AND refresh_token IS NOT NULL
+       AND access_expires_at < CAST(:now AS timestamptz) + interval '10 minutes'
+       AND last_used_at > CAST(:now AS timestamptz) - interval '24 hours'
+     ORDER BY access_expires_at LIMIT 500
+    """
+)
+# The days are those of model.REMINDER_DAYS.
+_EXPIRING = text(
+    """
+    SELECT tenant_id, id FROM connections
+     WHERE state = 'active' AND grant_expires_at < CAST(:now AS timestamptz) + interval '30 days'
+       AND (reminded_days IS NULL
+            OR (reminded_days > 7 AND grant_expires_at <= CAST(:now AS timestamptz) + interval '7 days')
+            OR (reminded_days > 1 AND grant_expires_at <= CAST(:now AS timestamptz) + interval '1 day')
+            OR (reminded_days > 0 AND grant_expires_at <= CAST(:now AS timestamptz)))
+     ORDER BY grant_expires_at LIMIT 500
+    """
+)
+_COUNTS = text(
+    """
+    SELECT provider, count(*) AS amount,
+           CASE WHEN state = 'active' AND grant_expires_at <= CAST(:now AS timestamptz) + interval '30 days'
+                THEN 'expiring' ELSE state END AS shown
+      FROM connections GROUP BY provider, shown
+    """
 )
 _NEVER = text("'-infinity'::timestamptz")
 
@@ -145,6 +186,40 @@ async def expire(tx: Transaction, tenant_id: UUID, connection_id: UUID, epoch: i
     statement = _one(tenant_id, connection_id).where(connections.c.epoch == epoch, connections.c.state == "active")
     result = await tx.execute(statement.values(state="needs_reconnect", state_reason=reason, updated_at=func.now()))
     return result.rowcount == 1
+
+
+async def reminded(tx: Transaction, connection: Connection, earlier: int | None, days: int) -> bool:
+    """False when another process was faster."""
+    statement = _one(connection.tenant_id, connection.id).where(
+        connections.c.state == "active", connections.c.reminded_days.is_not_distinct_from(earlier)
+    )
+    return (await tx.execute(statement.values(reminded_days=days))).rowcount == 1
+
+
+async def used(tx: Transaction, uses: Mapping[tuple[UUID, UUID], datetime]) -> None:
+    """Across tenants, for background work."""
+    ordered = sorted(uses.items(), key=lambda use: str(use[0]))  # two processes lock rows in the same order
+    parameters = {
+        "tenants": [tenant_id for (tenant_id, _), _ in ordered],
+        "ids": [connection_id for (_, connection_id), _ in ordered],
+        "times": [at for _, at in ordered],
+    }
+    await tx.execute(_USED, parameters)
+
+
+async def due(tx: Transaction, now: datetime) -> list[tuple[UUID, UUID]]:
+    """Across tenants: used within a day, and the token ends within ten minutes."""
+    return [(row.tenant_id, row.id) for row in await tx.execute(_DUE, {"now": now})]
+
+
+async def expiring(tx: Transaction, now: datetime) -> list[tuple[UUID, UUID]]:
+    """Across tenants: a reminder is due."""
+    return [(row.tenant_id, row.id) for row in await tx.execute(_EXPIRING, {"now": now})]
+
+
+async def counts(tx: Transaction, now: datetime) -> dict[tuple[str, str], int]:
+    """Across tenants: (provider, shown state) → how many."""
+    return {(row.provider, row.shown): row.amount for row in await tx.execute(_COUNTS, {"now": now})}
 
 
 async def erase(tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:

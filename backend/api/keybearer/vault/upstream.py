@@ -10,6 +10,9 @@ from keybearer.providers.tokens import TokenAnswer
 class Upstream(Protocol):
     """Refusals and failures are `TokenRequestFailed`."""
 
+    def find_provider(self, name: str) -> Provider | None:
+        """None for one that an administrator removed while people still have connections to it."""
+
     def get_provider(self, name: str) -> Provider: ...
 
     async def refresh(self, provider: Provider, refresh_token: str) -> TokenAnswer: ...

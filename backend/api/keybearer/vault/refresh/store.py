@@ -79,6 +79,13 @@ _FINISH = text(
     """
 )
 _OUTCOME = text("SELECT outcome FROM refresh_journal WHERE tenant_id = :tenant AND id = :journal")
+_FORGET = text(
+    """
+    DELETE FROM refresh_journal j USING connections c
+     WHERE c.tenant_id = j.tenant_id AND c.id = j.connection_id
+       AND j.epoch < c.epoch AND j.finished_at < clock_timestamp() - interval '7 days'
+    """
+)
 
 STORED = "stored"
 
@@ -187,6 +194,11 @@ async def reject(tx: Transaction, lease: Lease, reason: str) -> bool:
 async def release(tx: Transaction, lease: Lease, outcome: str) -> None:
     await tx.execute(_RELEASE, {"tenant": lease.tenant_id, "id": lease.connection_id, "lease": lease.epoch})
     await _finish(tx, lease, outcome)
+
+
+async def forget_old(tx: Transaction) -> None:
+    """Journal rows that no decision can depend on any more: their epoch is over. Across tenants."""
+    await tx.execute(_FORGET)
 
 
 async def _finish(tx: Transaction, lease: Lease, outcome: str) -> None:
