@@ -43,8 +43,10 @@ class Grants:
         self._events = events
         self._now = now
 
-    async def create(self, principal: Principal, wish: Wish) -> tuple[Grant, tuple[Connection, ...], str]:
-        """The grant, its connections, and the token, which is shown this once.
+    async def create(
+        self, principal: Principal, wish: Wish, *, via: str | None = None
+    ) -> tuple[Grant, tuple[Connection, ...], str]:
+        """The grant, its connections, and the token, which is shown this once. `via` tells the ledger where from.
 
         Raises BadInput (`request_invalid`, `scope_not_granted`), NotFound("connection_not_found") and Conflict
         (`connection_ambiguous` with the accounts to choose from, `needs_reconnect`).
@@ -68,7 +70,7 @@ class Grants:
         async with self._db.transaction(principal.tenant_id) as tx:
             await store.add(tx, grant)
             await bearers.add(tx, "grant", token, grant.tenant_id, grant.id, grant.expires_at)
-            await self._ledger.record(tx, _created(grant, chosen))
+            await self._ledger.record(tx, _created(grant, chosen, via))
         return grant, chosen, token
 
     async def list_live(
@@ -124,7 +126,7 @@ class Grants:
             await self._events.publish(tx, grant.tenant_id, grant.user_id, "grant.revoked", {"id": str(grant.id)})
 
 
-def _created(grant: Grant, chosen: Sequence[Connection]) -> Entry:
+def _created(grant: Grant, chosen: Sequence[Connection], via: str | None) -> Entry:
     only = chosen[0] if len(chosen) == 1 else None
     return Entry(
         tenant_id=grant.tenant_id,
@@ -137,6 +139,7 @@ def _created(grant: Grant, chosen: Sequence[Connection]) -> Entry:
         detail={
             "agent": grant.agent,
             "reason": grant.reason,
+            "via": via,
             "expires_at": grant.expires_at.isoformat(),
             "connections": [
                 {"id": str(one.id), "provider": one.provider, "account": one.account_name} for one in chosen
