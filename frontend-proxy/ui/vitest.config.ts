@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  test: { environment: "node", include: ["src/**/*.test.ts"], sequence: { shuffle: true } },
+  test: { environment: "node", env: { TZ: "UTC" }, include: ["src/**/*.test.ts"], sequence: { shuffle: true } },
 });

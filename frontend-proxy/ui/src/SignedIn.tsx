@@ -1,5 +1,5 @@
 import { LoaderCircle } from "lucide-react";
-import { Navigate, useLocation } from "react-router";
+import { Navigate, Outlet, useLocation } from "react-router";
 
 import { useLiveEvents } from "./api/events";
 import { useMe } from "./api/me";
@@ -8,12 +8,12 @@ import type { Me } from "./api/types";
 import { ProviderBadges } from "./connections/ProviderBadges";
 import { Bone } from "./kit/Bone";
 import { ProblemNote } from "./kit/ProblemNote";
-import { Shell } from "./kit/Shell";
+import { PageWaiting, Shell } from "./kit/Shell";
 import { ThemeSwitch } from "./kit/ThemeSwitch";
 import { AccountMenu } from "./sessions/AccountMenu";
 
 /** The pages of somebody who is signed in. The moment that is over, on any answer or event, it leads to /sign-in. */
-export default function SignedIn() {
+export function SignedIn() {
   const me = useMe();
   const { pathname, search } = useLocation();
   if (isSignedOut(me.error)) {
@@ -29,7 +29,7 @@ export default function SignedIn() {
       </main>
     );
   }
-  return <Shell head={<Bone shape="w1" />} />;
+  return <Shell head={<Bone shape="w1" />}><PageWaiting /></Shell>;
 }
 
 function Live({ me }: { me: Me }) {
@@ -52,6 +52,8 @@ function Live({ me }: { me: Me }) {
           <AccountMenu me={me} />
         </>
       }
-    />
+    >
+      <Outlet />
+    </Shell>
   );
 }

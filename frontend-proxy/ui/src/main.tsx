@@ -10,19 +10,34 @@ import { BrowserRouter, Navigate, Route, Routes } from "react-router";
 import { createClient } from "./api/client";
 import { ErrorBoundary } from "./kit/ErrorBoundary";
 import { NotFound } from "./kit/NotFound";
+import { SignedIn } from "./SignedIn";
 
-const SignInPage = lazy(() => import("./signin/SignInPage"));
-const SignInProblemPage = lazy(() => import("./signin/SignInProblemPage"));
-const SignedIn = lazy(() => import("./SignedIn"));
-const ConnectionsPage = lazy(() => import("./connections/ConnectionsPage"));
-const ConnectionDrawer = lazy(() => import("./connections/ConnectionDrawer"));
-const ConnectDrawer = lazy(() => import("./connections/ConnectDrawer"));
-const AgentsPage = lazy(() => import("./grants/AgentsPage"));
-const GrantDrawer = lazy(() => import("./grants/GrantDrawer"));
-const NewGrantDrawer = lazy(() => import("./grants/NewGrantDrawer"));
-const ActivityPage = lazy(() => import("./ledger/ActivityPage"));
-const EntryDrawer = lazy(() => import("./ledger/EntryDrawer"));
-const AccountPage = lazy(() => import("./sessions/AccountPage"));
+// One file for each domain: a page and its drawers are never far from each other.
+const signin = () => import("./signin/pages");
+const connections = () => import("./connections/pages");
+const grants = () => import("./grants/pages");
+const ledger = () => import("./ledger/pages");
+const sessions = () => import("./sessions/pages");
+
+const SignInPage = lazy(() => signin().then((pages) => ({ default: pages.SignInPage })));
+const SignInProblemPage = lazy(() => signin().then((pages) => ({ default: pages.SignInProblemPage })));
+const ConnectionsPage = lazy(() => connections().then((pages) => ({ default: pages.ConnectionsPage })));
+const ConnectionDrawer = lazy(() => connections().then((pages) => ({ default: pages.ConnectionDrawer })));
+const ConnectDrawer = lazy(() => connections().then((pages) => ({ default: pages.ConnectDrawer })));
+const AgentsPage = lazy(() => grants().then((pages) => ({ default: pages.AgentsPage })));
+const GrantDrawer = lazy(() => grants().then((pages) => ({ default: pages.GrantDrawer })));
+const NewGrantDrawer = lazy(() => grants().then((pages) => ({ default: pages.NewGrantDrawer })));
+const ActivityPage = lazy(() => ledger().then((pages) => ({ default: pages.ActivityPage })));
+const EntryDrawer = lazy(() => ledger().then((pages) => ({ default: pages.EntryDrawer })));
+const AccountPage = lazy(() => sessions().then((pages) => ({ default: pages.AccountPage })));
+
+/** The page's own code comes while the API says who is signed in, not after. */
+function fetchAhead(path: string): void {
+  const first = path.split("/")[1] ?? "";
+  const code = { "sign-in": signin, agents: grants, activity: ledger, account: sessions }[first] ?? connections;
+  // A code file that does not come is told by the page that needs it.
+  code().catch(() => undefined);
+}
 
 function App() {
   return (
@@ -49,6 +64,7 @@ function App() {
   );
 }
 
+fetchAhead(window.location.pathname);
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has lost its root");
 createRoot(root).render(

@@ -9,15 +9,15 @@ interface Options {
   signal?: AbortSignal;
 }
 
-export async function get<Answer>(path: string, query: Query = {}, signal?: AbortSignal): Promise<Answer> {
+export function get<Answer>(path: string, query: Query = {}, signal?: AbortSignal): Promise<Answer> {
   return call<Answer>("GET", path, signal ? { query, signal } : { query });
 }
 
-export async function post<Answer>(path: string, body: unknown = {}): Promise<Answer> {
+export function post<Answer>(path: string, body: unknown = {}): Promise<Answer> {
   return call<Answer>("POST", path, { body });
 }
 
-export async function remove<Answer>(path: string, options: Options = {}): Promise<Answer> {
+export function remove<Answer>(path: string, options: Options = {}): Promise<Answer> {
   return call<Answer>("DELETE", path, options);
 }
 
@@ -29,7 +29,12 @@ export function address(path: string, query: Query = {}): string {
   return `/api${path}${search ? `?${search}` : ""}`;
 }
 
-async function call<Answer>(method: string, path: string, { body, query, signal }: Options): Promise<Answer> {
+function call<Answer>(method: string, path: string, { query, ...rest }: Options): Promise<Answer> {
+  return request<Answer>(method, address(path, query), rest);
+}
+
+/** One exchange with a whole address; the functions above are what pages use. */
+export async function request<Answer>(method: string, url: string, { body, signal }: Omit<Options, "query"> = {}): Promise<Answer> {
   const headers: Record<string, string> = { Accept: "application/json, application/problem+json" };
   const init: RequestInit = { method, headers, credentials: "same-origin", redirect: "error" };
   if (signal) init.signal = signal;
@@ -37,7 +42,7 @@ async function call<Answer>(method: string, path: string, { body, query, signal 
     headers["Content-Type"] = "application/json";
     init.body = JSON.stringify(body);
   }
-  const response = await send(address(path, query), init);
+  const response = await send(url, init);
   const text = await response.text();
   const answer = parse(text);
   if (!response.ok) throw problemFrom(response.status, answer);

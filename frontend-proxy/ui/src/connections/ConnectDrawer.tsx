@@ -12,7 +12,7 @@ import { ProviderMark } from "../kit/ProviderMark";
 import { RowsWaiting } from "../kit/Waiting";
 import { useConnectWithFields, useStartConnection } from "./queries";
 
-export default function ConnectDrawer() {
+export function ConnectDrawer() {
   const { provider: name } = useParams();
   const navigate = useNavigate();
   const query = useProviders();
@@ -85,7 +85,7 @@ function Consent({ provider }: { provider: Provider }) {
 
 /** A key or a password, sent once and kept sealed; it is never shown again, not even here. */
 function Credentials({ provider }: { provider: Provider }) {
-  const { name, title, fields, docs_url: docs } = provider;
+  const { name, fields, docs_url: docs } = provider;
   const [values, setValues] = useState<Record<string, string>>({});
   const navigate = useNavigate();
   const connect = useConnectWithFields();
@@ -105,7 +105,7 @@ function Credentials({ provider }: { provider: Provider }) {
           <>
             {" "}
             <a href={docs} target="_blank" rel="noreferrer">
-              Where to find it at {title}
+              Where to find it
             </a>
           </>
         )}
@@ -124,7 +124,7 @@ function Credentials({ provider }: { provider: Provider }) {
       ))}
       {connect.error && <ProblemNote error={connect.error} />}
       <Button type="submit" look="primary" isDisabled={!complete} isPending={connect.isPending}>
-        Connect {title}
+        Seal and connect
       </Button>
     </form>
   );

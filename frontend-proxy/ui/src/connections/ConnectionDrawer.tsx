@@ -16,7 +16,7 @@ import { RowsWaiting } from "../kit/Waiting";
 import { useConnections, useDisconnect, useRefreshConnection, useStartConnection } from "./queries";
 import { disconnectSentence, needsPerson, stateSentence, stateWords } from "./states";
 
-export default function ConnectionDrawer() {
+export function ConnectionDrawer() {
   const { id } = useParams();
   const navigate = useNavigate();
   const query = useConnections();
@@ -95,7 +95,7 @@ function Facts({ connection }: { connection: Connection }) {
           </dd>
         </>
       )}
-      {connection.access_expires_at !== null && (
+      {connection.access_expires_at !== null && connection.state !== "needs_reconnect" && (
         <>
           <dt>Access token</dt>
           <dd>
@@ -172,7 +172,6 @@ function Actions({ connection, oauth, start, refresh, onGone }: ActionsProps) {
       )}
       {oauth && (state === "active" || state === "expiring") && (
         <Button
-          aria-label={`Refresh ${title} now`}
           icon={<RefreshCw className="icon" aria-hidden />}
           isPending={refresh.isPending}
           onPress={() => refresh.mutate(id)}

@@ -45,7 +45,7 @@ function LikelyAction({ connection }: { connection: Connection }) {
   const { id, provider, title, state } = connection;
   if (!needsPerson(state)) {
     return (
-      <Button size="small" aria-label={`Give ${title} to an agent`} onPress={() => void navigate(`/agents/new?connection=${id}`)}>
+      <Button size="small" aria-label={`Give to agent: ${title}`} onPress={() => void navigate(`/agents/new?connection=${id}`)}>
         Give to agent
       </Button>
     );

@@ -1,6 +1,5 @@
-import { Outlet } from "react-router";
-
 import type { Connection } from "../api/types";
+import { Opened } from "../kit/Opened";
 import { PageHead } from "../kit/PageHead";
 import { count } from "../kit/words";
 import { Loaded, RowsWaiting } from "../kit/Waiting";
@@ -11,7 +10,7 @@ import { TripBanner } from "./TripBanner";
 import { Tutorial } from "./Tutorial";
 import "./connections.css";
 
-export default function ConnectionsPage() {
+export function ConnectionsPage() {
   const query = useConnections();
   const items = query.data?.items.filter(({ state }) => state !== "revoked");
   return (
@@ -33,7 +32,7 @@ export default function ConnectionsPage() {
         }
       </Loaded>
       <ProviderTiles connections={items ?? []} />
-      <Outlet />
+      <Opened />
     </div>
   );
 }

@@ -4,9 +4,10 @@ import { useProviders } from "../api/me";
 import type { Connection, Provider } from "../api/types";
 import { Bone } from "../kit/Bone";
 import { ProviderMark } from "../kit/ProviderMark";
+import { list } from "../kit/words";
 import { Loaded } from "../kit/Waiting";
 
-/** Every provider that this installation knows; those without credentials say so instead of failing later. */
+/** Every provider that this installation can connect, and in one sentence those that it could. */
 export function ProviderTiles({ connections }: { connections: Connection[] }) {
   const query = useProviders();
   return (
@@ -16,16 +17,25 @@ export function ProviderTiles({ connections }: { connections: Connection[] }) {
       </div>
       <Loaded query={query} waiting={<TilesWaiting />}>
         {({ items }) => {
-          const offered = items.filter(({ connect }) => connect).sort((a, b) => Number(b.configured) - Number(a.configured));
-          if (offered.length === 0) return <p className="muted small">No provider is set up here yet.</p>;
+          const offered = items.filter(({ connect }) => connect);
+          const ready = offered.filter(({ configured }) => configured);
+          const others = offered.filter(({ configured }) => !configured);
           return (
-            <ul className="tiles">
-              {offered.map((provider) => (
-                <li key={provider.name}>
-                  <Tile provider={provider} connected={connections.filter((item) => item.provider === provider.name).length} />
-                </li>
-              ))}
-            </ul>
+            <>
+              <ul className="tiles">
+                {ready.map((provider) => (
+                  <li key={provider.name}>
+                    <Tile provider={provider} connected={connections.filter((item) => item.provider === provider.name).length} />
+                  </li>
+                ))}
+              </ul>
+              {others.length > 0 && (
+                <p className="small muted">
+                  {list(others.map(({ title }) => title))} can be connected once whoever runs this Keybearer adds credentials for{" "}
+                  {others.length === 1 ? "it" : "them"}.
+                </p>
+              )}
+            </>
           );
         }}
       </Loaded>
@@ -33,22 +43,18 @@ export function ProviderTiles({ connections }: { connections: Connection[] }) {
   );
 }
 
-function Tile({ provider: { name, title, icon, configured, unverified }, connected }: { provider: Provider; connected: number }) {
+function Tile({ provider: { name, title, icon, unverified }, connected }: { provider: Provider; connected: number }) {
   const navigate = useNavigate();
-  const note = !configured ? "Not set up here" : connected > 0 ? `${connected} connected` : unverified ? "Unverified" : null;
+  const note = connected > 0 ? `${connected} connected` : unverified ? "Unverified" : null;
   return (
-    <button
-      type="button"
-      className="tile"
-      disabled={!configured}
-      aria-label={`Connect ${title}`}
-      title={configured ? undefined : `Whoever runs this Keybearer has not added client credentials for ${title}.`}
-      onClick={() => void navigate(`/connections/connect/${encodeURIComponent(name)}`)}
-    >
+    <div className="tile">
       <ProviderMark icon={icon} title={title} />
-      <span className="tile-title">{title}</span>
+      <button type="button" className="tile-button" onClick={() => void navigate(`/connections/connect/${encodeURIComponent(name)}`)}>
+        <span className="visually-hidden">Connect </span>
+        {title}
+      </button>
       {note !== null && <span className="tile-note">{note}</span>}
-    </button>
+    </div>
   );
 }
 

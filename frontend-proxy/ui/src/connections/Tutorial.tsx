@@ -76,16 +76,19 @@ function Steps({ connection, granted, used, call, onDismiss }: StepsProps) {
           )}
         </Step>
         <Step {...progress(1)} title="Create a grant">
+          {!granted && <p>It lets one agent act through {connection?.title ?? "Spotify"}, for an hour or as long as you say.</p>}
           {connection !== undefined && !granted && (
-            <>
-              <p>A grant lets one agent act through {connection.title} for an hour, or as long as you say.</p>
-              <Button look="primary" size="small" onPress={() => void navigate(`/agents/new?connection=${connection.id}`)}>
-                Create a grant
-              </Button>
-            </>
+            <Button look="primary" size="small" onPress={() => void navigate(`/agents/new?connection=${connection.id}`)}>
+              Create a grant
+            </Button>
           )}
         </Step>
         <Step {...progress(2)} title="Run the command">
+          {!granted && (
+            <p>
+              <code>python -m keybearer_agent.demo "Play Despacito"</code>, in any terminal.
+            </p>
+          )}
           {granted && !used && (
             <>
               <p>It was shown with the grant, which is never shown again. If you have lost it, create another.</p>
@@ -99,7 +102,7 @@ function Steps({ connection, granted, used, call, onDismiss }: StepsProps) {
               <EntryWords entry={call} /> · <Ago at={call.at} />
             </p>
           ) : (
-            used && <p>Waiting for the first call that goes through.</p>
+            <p>{used ? "Waiting for the first call that goes through." : "Each call is a sentence there, seconds after it was made."}</p>
           )}
         </Step>
       </ol>

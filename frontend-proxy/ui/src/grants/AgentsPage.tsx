@@ -1,9 +1,10 @@
 import { Bot, Plus } from "lucide-react";
-import { Outlet, useNavigate } from "react-router";
+import { useNavigate } from "react-router";
 
 import type { Grant } from "../api/types";
 import { Tutorial } from "../connections/Tutorial";
 import { Button } from "../kit/Button";
+import { Opened } from "../kit/Opened";
 import { PageHead } from "../kit/PageHead";
 import { count } from "../kit/words";
 import { Empty, Loaded, RowsWaiting } from "../kit/Waiting";
@@ -11,7 +12,7 @@ import { GrantRow } from "./GrantRow";
 import { useGrants } from "./queries";
 import "./grants.css";
 
-export default function AgentsPage() {
+export function AgentsPage() {
   const query = useGrants();
   const navigate = useNavigate();
   const create = () => void navigate("/agents/new");
@@ -22,7 +23,7 @@ export default function AgentsPage() {
         lead={query.data === undefined ? "Programs that can act as you, each on a grant that ends by itself." : leadFor(query.data.items)}
         action={
           <Button look="primary" icon={<Plus className="icon" aria-hidden />} onPress={create}>
-            Create grant
+            New grant
           </Button>
         }
       />
@@ -45,7 +46,7 @@ export default function AgentsPage() {
           )
         }
       </Loaded>
-      <Outlet />
+      <Opened />
     </div>
   );
 }

@@ -14,7 +14,7 @@ import { stateWords } from "../connections/states";
 import { useGrants } from "./queries";
 import { RevokeGrant } from "./RevokeGrant";
 
-export default function GrantDrawer() {
+export function GrantDrawer() {
   const { id } = useParams();
   const navigate = useNavigate();
   const query = useGrants();

@@ -10,7 +10,7 @@ import { GrantSecret } from "./GrantSecret";
 import { useCreateGrant } from "./queries";
 
 /** The grant that was created stays in this component alone, and is gone when the drawer closes. */
-export default function NewGrantDrawer() {
+export function NewGrantDrawer() {
   const navigate = useNavigate();
   const create = useCreateGrant();
   const connections = useConnections();

@@ -5,7 +5,7 @@ import { Button as Press, type ButtonProps } from "react-aria-components/Button"
 import "./button.css";
 
 interface Props extends Omit<ButtonProps, "className" | "children" | "style"> {
-  look?: "primary" | "secondary" | "quiet" | "danger" | "danger-quiet";
+  look?: "primary" | "secondary" | "quiet" | "danger" | "danger-quiet" | "row-danger";
   size?: "small" | "large";
   icon?: ReactNode;
   children?: ReactNode;
@@ -13,8 +13,10 @@ interface Props extends Omit<ButtonProps, "className" | "children" | "style"> {
 
 export function Button({ look = "secondary", size, icon, children, isPending = false, ...rest }: Props) {
   const names = ["button", look, size, children === undefined ? "bare" : ""].filter(Boolean).join(" ");
+  // While it works it keeps the focus and does nothing: disabled, it would throw the keyboard back to the top.
+  const still = isPending ? { onPress: () => undefined, type: "button" as const } : {};
   return (
-    <Press {...rest} isPending={isPending} className={names}>
+    <Press {...rest} {...still} className={isPending ? `${names} pending` : names}>
       {isPending ? <LoaderCircle className="icon turning" aria-hidden /> : icon}
       {children}
     </Press>

@@ -34,7 +34,7 @@ export function Confirm(props: Props) {
   return (
     <>
       <Button
-        look="danger-quiet"
+        look={props.size === "small" ? "row-danger" : "danger-quiet"}
         {...(props.size && { size: props.size })}
         icon={props.icon}
         aria-label={verb}

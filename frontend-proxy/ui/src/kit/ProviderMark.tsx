@@ -33,7 +33,7 @@ export function ProviderMark({ icon, title, boxed = false }: Props) {
   return (
     <span className={boxed ? "mark boxed" : "mark"} aria-hidden>
       {path === undefined ? (
-        <span className="mark-initials">{initials(title)}</span>
+        <span className="mark-initials" data-initials={initials(title)} />
       ) : (
         <svg viewBox="0 0 24 24" fill="currentColor" focusable="false">
           <path d={path} />

@@ -1,6 +1,6 @@
 import { Activity, Bot, Cable, UserRound } from "lucide-react";
 import { Suspense, type ReactNode } from "react";
-import { Link, NavLink, Outlet } from "react-router";
+import { Link, NavLink } from "react-router";
 
 import { Bone } from "./Bone";
 import { ErrorBoundary } from "./ErrorBoundary";
@@ -15,29 +15,27 @@ const places = [
 ];
 
 /** The rail, the header and the one column that every page is in. */
-export function Shell({ head }: { head: ReactNode }) {
+export function Shell({ head, children }: { head: ReactNode; children: ReactNode }) {
   return (
     <div className="shell">
       <a className="skip" href="#content">
         Skip to content
       </a>
-      <div className="rail">
+      <nav className="rail" aria-label="Main">
         <Link to="/connections" className="rail-mark" aria-label="Keybearer, home">
           <Wordmark />
         </Link>
-        <nav aria-label="Main">
-          <ul>
-            {places.map(({ to, name, Icon }) => (
-              <li key={to}>
-                <NavLink to={to}>
-                  <Icon className="icon" aria-hidden />
-                  <span>{name}</span>
-                </NavLink>
-              </li>
-            ))}
-          </ul>
-        </nav>
-      </div>
+        <ul className="places">
+          {places.map(({ to, name, Icon }) => (
+            <li key={to}>
+              <NavLink to={to}>
+                <Icon className="icon" aria-hidden />
+                <span>{name}</span>
+              </NavLink>
+            </li>
+          ))}
+        </ul>
+      </nav>
       <header className="head">
         <Link to="/connections" className="head-mark" aria-label="Keybearer, home">
           <Wordmark />
@@ -47,7 +45,7 @@ export function Shell({ head }: { head: ReactNode }) {
       <main className="content" id="content" tabIndex={-1}>
         <ErrorBoundary>
           <Suspense fallback={<PageWaiting />}>
-            <Outlet />
+            {children}
           </Suspense>
         </ErrorBoundary>
       </main>
@@ -55,7 +53,7 @@ export function Shell({ head }: { head: ReactNode }) {
   );
 }
 
-function PageWaiting() {
+export function PageWaiting() {
   return (
     <div className="page" role="status" aria-label="Loading the page">
       <div className="page-head">

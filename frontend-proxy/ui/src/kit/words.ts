@@ -18,5 +18,7 @@ export function initials(name: string): string {
 export function localPath(path: string | null, otherwise = "/connections"): string {
   if (path === null || !path.startsWith("/") || /^\/[/\\]/.test(path)) return otherwise;
   const url = new URL(path, "http://local.invalid");
-  return url.origin === "http://local.invalid" ? url.pathname + url.search + url.hash : otherwise;
+  // Dots are resolved by now, and what is left may begin with two slashes again.
+  const local = url.origin === "http://local.invalid" && !url.pathname.startsWith("//");
+  return local ? url.pathname + url.search + url.hash : otherwise;
 }

@@ -1,20 +1,21 @@
 import { Activity } from "lucide-react";
-import { Outlet, useNavigate, useSearchParams } from "react-router";
+import { useNavigate, useSearchParams } from "react-router";
 
 import type { LedgerEntry } from "../api/types";
 import { Button } from "../kit/Button";
 import { useClock } from "../kit/clock";
+import { Opened } from "../kit/Opened";
 import { PageHead } from "../kit/PageHead";
 import { ProblemNote } from "../kit/ProblemNote";
 import { dayOf } from "../kit/time";
 import { Empty, RowsWaiting } from "../kit/Waiting";
 import { EntryRow } from "./EntryRow";
 import { LedgerFilters, readFilters } from "./LedgerFilters";
-import { byDay } from "./pages";
+import { byDay } from "./loaded";
 import { useLedger } from "./queries";
 import "./ledger.css";
 
-export default function ActivityPage() {
+export function ActivityPage() {
   const [search] = useSearchParams();
   const { agent, ...filters } = readFilters(search);
   const query = useLedger(filters);
@@ -35,7 +36,7 @@ export default function ActivityPage() {
           </Button>
         </div>
       )}
-      <Outlet />
+      <Opened />
     </div>
   );
 }

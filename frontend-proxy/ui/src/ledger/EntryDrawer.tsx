@@ -12,7 +12,6 @@ import { exact } from "../kit/time";
 import { RowsWaiting } from "../kit/Waiting";
 import { EntrySign } from "./EntrySign";
 import { useEntry } from "./queries";
-import { actionLabels } from "./sentence";
 import { EntryWords } from "./EntryWords";
 
 const outcomes: Record<LedgerEntry["outcome"], { word: string; tone: StateTone }> = {
@@ -23,7 +22,7 @@ const outcomes: Record<LedgerEntry["outcome"], { word: string; tone: StateTone }
   unknown: { word: "Unknown: the answer never came", tone: "amber" },
 };
 
-export default function EntryDrawer() {
+export function EntryDrawer() {
   const { id = "" } = useParams();
   const navigate = useNavigate();
   const { search } = useLocation();
@@ -31,7 +30,7 @@ export default function EntryDrawer() {
   const gone = query.error instanceof ApiProblem && query.error.status === 404;
   return (
     <Drawer
-      title={query.data === undefined ? "Activity" : (actionLabels[query.data.action] ?? query.data.action)}
+      title="What happened"
       onClose={() => void navigate({ pathname: "/activity", search })}
     >
       {query.data !== undefined ? (

@@ -4,7 +4,7 @@ import { useSyncExternalStore } from "react";
 import { get } from "../api/http";
 import { keys } from "../api/keys";
 import type { LedgerEntry, Page } from "../api/types";
-import { mergeNewest, type Pages } from "./pages";
+import { mergeNewest, type Pages } from "./loaded";
 
 const pageSize = 50;
 /** How often the top of the ledger is asked for, in milliseconds, while somebody looks at it. */

@@ -37,7 +37,7 @@ export function plainSentence(entry: LedgerEntry, context: Context): string {
 export function outcomeWords(entry: LedgerEntry): string | null {
   if (entry.outcome === "pending") return "waiting for the answer";
   if (entry.outcome === "unknown") return "nobody knows whether it arrived";
-  if (entry.outcome === "failed" && entry.status === null) return "failed";
+  if (entry.action === "proxy.call" && entry.outcome === "failed" && entry.status === null) return "failed";
   return null;
 }
 

@@ -13,7 +13,7 @@ import { useSignOut } from "./queries";
 import { Sessions } from "./Sessions";
 import "./sessions.css";
 
-export default function AccountPage() {
+export function AccountPage() {
   const me = useMe();
   const signOut = useSignOut();
   return (

@@ -13,7 +13,7 @@ import { localPath } from "../kit/words";
 import "../kit/shell.css";
 import "./signin.css";
 
-export default function SignInPage() {
+export function SignInPage() {
   const [search] = useSearchParams();
   const returnTo = localPath(search.get("return_to"));
   const me = useMe();

@@ -14,7 +14,7 @@ import "./signin.css";
 /** After these, asking the same provider again would end the same way. */
 const another = new Set(["link_required", "user_disabled", "session_mismatch"]);
 
-export default function SignInProblemPage() {
+export function SignInProblemPage() {
   const [search] = useSearchParams();
   const navigate = useNavigate();
   const providers = useProviders();

@@ -1,0 +1,3 @@
+export { ConnectDrawer } from "./ConnectDrawer";
+export { ConnectionDrawer } from "./ConnectionDrawer";
+export { ConnectionsPage } from "./ConnectionsPage";

@@ -1,0 +1,3 @@
+export { AgentsPage } from "./AgentsPage";
+export { GrantDrawer } from "./GrantDrawer";
+export { NewGrantDrawer } from "./NewGrantDrawer";
