@@ -138,4 +138,6 @@ def test_unknown_paths_and_methods(sandbox) -> None:
     assert sandbox.request("GET", "/spotify/v1/nothing").json() == {
         "error": {"status": 404, "message": "Service not found"}
     }
+    assert sandbox.request("GET", "/spotify/v1/me/").status == 401
+    assert sandbox.request("GET", "/spotify/api/token/").status == 404
     assert sandbox.request("DELETE", "/spotify/v1/me").status == 405

@@ -4,7 +4,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 from keybearer_sandbox.answers import Json
 from keybearer_sandbox.consent import pages
@@ -26,7 +26,7 @@ def create_application(sandbox: Sandbox) -> Starlette:
             Route("/health", _health),
             Route(pages.STYLESHEET_PATH, _stylesheet),
             *ControlRoutes(sandbox).routes(),
-            *(Mount(f"/{name}", routes=routes) for name, routes in sites.items()),
+            *(Mount(f"/{name}", Router(routes, redirect_slashes=False)) for name, routes in sites.items()),
         ],
         exception_handlers={404: _not_found, 405: _wrong_method},
     )

@@ -129,8 +129,17 @@ def _stop_when_stdin_closes(server: uvicorn.Server) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """asyncio sends small answers at once only on sockets that name TCP, which `socket.create_server` does not."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=2048)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _url(listener: socket.socket) -> str:

@@ -32,4 +32,6 @@ class StateFile:
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(state, file)
+            file.flush()
+            os.fsync(file.fileno())
         scratch.replace(self._path)

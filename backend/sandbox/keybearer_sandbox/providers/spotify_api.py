@@ -9,7 +9,7 @@ from starlette.routing import Route
 from keybearer_sandbox.accounts import Account
 from keybearer_sandbox.answers import Json
 from keybearer_sandbox.oauth import parameters
-from keybearer_sandbox.oauth.bearer import ApiCall, GuardedApi
+from keybearer_sandbox.oauth.bearer import ApiCall, GuardedApi, Handler
 from keybearer_sandbox.oauth.parameters import MalformedRequest
 from keybearer_sandbox.oauth.refusals import ApiRefused
 from keybearer_sandbox.providers import spotify_music
@@ -35,14 +35,19 @@ class SpotifyApi:
         sandbox.on_reset(self._players.clear)
 
     def routes(self, api: GuardedApi) -> list[Route]:
+        endpoints: tuple[tuple[str, Handler, str, tuple[str, ...], str], ...] = (
+            ("/v1/me", self._me, "me", (), "GET"),
+            ("/v1/search", self._search, "search", (), "GET"),
+            ("/v1/me/player", self._player, "player", _READ, "GET"),
+            ("/v1/me/player/currently-playing", self._player, "player", _READ, "GET"),
+            ("/v1/me/player/devices", self._devices, "devices", _READ, "GET"),
+            ("/v1/me/player/play", self._play, "play", _CONTROL, "PUT"),
+            ("/v1/me/player/pause", self._pause, "pause", _CONTROL, "PUT"),
+        )
         return [
-            api.route("/v1/me", self._me, "me"),
-            api.route("/v1/search", self._search, "search"),
-            api.route("/v1/me/player", self._player, "player", _READ),
-            api.route("/v1/me/player/currently-playing", self._player, "player", _READ),
-            api.route("/v1/me/player/devices", self._devices, "devices", _READ),
-            api.route("/v1/me/player/play", self._play, "play", _CONTROL, ("PUT",)),
-            api.route("/v1/me/player/pause", self._pause, "pause", _CONTROL, ("PUT",)),
+            api.route(path + slash, handler, operation, scopes, (method,))
+            for path, handler, operation, scopes, method in endpoints
+            for slash in ("", "/")  # as the real one; spotipy asks for /v1/me/
         ]
 
     async def _me(self, call: ApiCall) -> Response:
