@@ -14,6 +14,7 @@ from keybearer.http.principal import current_principal
 from keybearer.http.reference import reference_page
 from keybearer.http.ui import Ui
 from keybearer.kit.settings import Settings
+from keybearer.ledger import routes as ledger
 from keybearer.providers import routes as providers
 from keybearer.proxy import routes as proxy
 from keybearer.sessions import routes as sessions
@@ -87,6 +88,7 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
         providers.routes(services.providers),
         vault.routes(services.vault, services.providers, services.grants.agents_of, services.grants.end_grants_of),
         grants.routes(services.grants, services.providers),
+        ledger.routes(services.ledger_reading),
         proxy.routes(services.proxy),
     ):
         app.include_router(router, prefix="/api")

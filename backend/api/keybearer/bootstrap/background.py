@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keybearer.keys import background as keys
 from keybearer.kit.leases import Elected
 from keybearer.ledger import background as ledger
 from keybearer.ledger.background import Sealer
 from keybearer.sessions import background as sessions
 from keybearer.signin import background as signin
+from keybearer.vault.background import VaultWork
 
 if TYPE_CHECKING:
     from keybearer.bootstrap.services import Services
@@ -24,6 +26,7 @@ class Background:
         self._services = services
         db, owner = services.db, services.owner
         sealer = Sealer(db, services.signing)
+        self._vault_work = VaultWork(db, services.vault, owner)
 
         async def prune() -> None:
             await sessions.prune(db)
@@ -32,6 +35,7 @@ class Background:
         async def measure() -> None:
             await sessions.measure(db)
             await ledger.measure(db)
+            await keys.measure(db)
 
         self._elected = [
             Elected(db, "sealer", owner, ledger.SEAL_SECONDS, sealer.run),
@@ -43,12 +47,14 @@ class Background:
         self._services.listener.start()
         self._services.seen_flusher.start()
         self._services.grant_use.start()
+        self._vault_work.start()
         for work in self._elected:
             work.start()
 
     async def stop(self) -> None:
         for work in self._elected:
             await work.stop()
+        await self._vault_work.stop()
         await self._services.vault.stop()
         await self._services.grant_use.stop()
         await self._services.seen_flusher.stop()

@@ -43,8 +43,8 @@ async def _check_role(connection: "asyncpg.Connection[Any]") -> None:
     for column, reason in reasons:
         if role[column]:
             raise ConfigurationError(
-                f"KEYBEARER_DATABASE_URL: the login {role['name']!r} {reason}, so tenants would not be isolated. Use the "
-                "login keybearer_app_a; docs/settings.md says how it is made."
+                f"KEYBEARER_DATABASE_URL: the login {role['name']!r} {reason}, so tenants would not be isolated. "
+                "Use the login keybearer_app_a; docs/settings.md says how it is made."
             )
 
 
@@ -52,5 +52,6 @@ async def _check_schema(url: str) -> None:
     present = await runner.current(url)
     if present != runner.head():
         raise ConfigurationError(
-            f"The database is at schema {present or 'none'}, this version needs {runner.head()}. Run `keybearer migrate`."
+            f"The database is at schema {present or 'none'}, this version needs {runner.head()}. "
+            "Run `keybearer migrate`."
         )

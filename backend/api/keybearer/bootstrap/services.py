@@ -21,6 +21,7 @@ from keybearer.kit.listener import Listener
 from keybearer.kit.outbound import Outbound
 from keybearer.kit.settings import Settings
 from keybearer.ledger.calls import CallWriter
+from keybearer.ledger.reading import Reading
 from keybearer.ledger.service import Ledger
 from keybearer.providers import catalogue
 from keybearer.providers.catalogue import Catalogue
@@ -50,6 +51,7 @@ class Services:
     catalogue: Catalogue
     providers: Providers
     ledger: Ledger
+    ledger_reading: Reading
     calls: CallWriter
     events: Events
     identities: Identities
@@ -101,6 +103,7 @@ def build(settings: Settings) -> Services:
         catalogue=providers_data,
         providers=providers,
         ledger=ledger,
+        ledger_reading=Reading(db, keys, identities.names_of),
         calls=calls,
         events=events,
         identities=identities,

@@ -20,6 +20,7 @@ import httpx2
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from starlette.types import ASGIApp
 
 from keybearer.cli import serving
 from keybearer.http.internal import internal_app
@@ -123,7 +124,7 @@ def _keep_running(worker: _Worker) -> None:
     process = worker.process
     if process is not None and process.poll() is not None:
         log.error("server.worker_died", pid=process.pid, status=process.returncode)
-        mark_process_dead(process.pid)
+        mark_process_dead(process.pid)  # type: ignore[no-untyped-call]  # the library has no types here
         worker.start()
 
 
@@ -141,7 +142,7 @@ async def _stop(workers: list[_Worker]) -> None:
             process.wait()
 
 
-def _internal(workers: list[_Worker], metrics: Path) -> serving.ASGIApp:
+def _internal(workers: list[_Worker], metrics: Path) -> ASGIApp:
     async def checks() -> Mapping[str, str]:
         answers = await asyncio.gather(*(worker.ask("/readyz") for worker in workers))
         found: dict[str, str] = {}

@@ -21,6 +21,7 @@ MAX_HEADERS = 32 * 1024
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 # The proxy streams bodies under a limit of its own.
 _STREAMED = "/api/proxy/"
+_API = "/api"
 
 log = structlog.get_logger(__name__)
 
@@ -164,7 +165,9 @@ def _observe(scope: Scope, status: int, seconds: float, current: context.Request
 
 def _route(scope: Scope) -> str:
     """The template that the router matched, such as /api/grants/{id}; bounded, unlike paths."""
-    return str(getattr(scope.get("route"), "path", None) or scope.get("keybearer_route") or "unmatched")
+    template = str(getattr(scope.get("route"), "path", None) or scope.get("keybearer_route") or "unmatched")
+    # The framework names a route within its router.
+    return _API + template if template.startswith("/") and not template.startswith(_API) else template
 
 
 def _too_large(limit: int) -> TooLarge:

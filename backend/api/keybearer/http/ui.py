@@ -1,11 +1,15 @@
 """Serves the built UI on the API's own port, for one machine; on a cluster nginx does."""
 
+import stat
 from pathlib import Path
 
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from keybearer.kit.errors import NotFound
+
+_NOT_PAGES = ("/api/", "/.well-known/")
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -15,7 +19,6 @@ class Ui:
     def __init__(self, folder: Path) -> None:
         self._index = folder / "index.html"
         self._files = StaticFiles(directory=folder)
-        self._known = {f"/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*") if path.is_file()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["keybearer_route"] = "ui"
@@ -23,14 +26,17 @@ class Ui:
         await response(scope, receive, send)
 
     async def _response(self, scope: Scope) -> Response:
+        if scope["path"].startswith(_NOT_PAGES):
+            raise NotFound("not_found", "There is nothing at this address. Check the path.")
         if scope["method"] not in {"GET", "HEAD"}:
             return Response(status_code=405, headers={"Allow": "GET, HEAD"})
-        path = scope["path"]
-        if path in self._known and path != "/index.html":
-            response = await self._files.get_response(path.lstrip("/"), scope)
-            if path.startswith("/assets/"):
-                response.headers["Cache-Control"] = _IMMUTABLE
-            return response
-        if path.startswith("/assets/"):
-            return Response(status_code=404)
-        return FileResponse(self._index, headers={"Cache-Control": "no-cache"})
+        path, is_asset = scope["path"], scope["path"].startswith("/assets/")
+        _, found = self._files.lookup_path(path.lstrip("/"))
+        if found is None or not stat.S_ISREG(found.st_mode) or path == "/index.html":
+            if is_asset:
+                return Response(status_code=404)
+            return FileResponse(self._index, headers={"Cache-Control": "no-cache"})
+        response = await self._files.get_response(path.lstrip("/"), scope)
+        if is_asset:
+            response.headers["Cache-Control"] = _IMMUTABLE
+        return response

@@ -1,5 +1,6 @@
 """Who a proven provider identity is here."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from uuid import UUID, uuid4
 
@@ -56,6 +57,9 @@ class Identities:
 
     async def identities_of(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> list[Identity]:
         return await store.list_identities(tx, tenant_id, user_id)
+
+    async def names_of(self, tx: Transaction, tenant_id: UUID, user_ids: Collection[UUID]) -> dict[UUID, str]:
+        return await store.names_of(tx, tenant_id, user_ids)
 
     async def find_user(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> User | None:
         return await store.find_user(tx, tenant_id, user_id)

@@ -1,5 +1,6 @@
 """Rows of people and identities. Every function is given the tenant and filters by it; row-level security does too."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -58,6 +59,13 @@ async def list_users(tx: Transaction, tenant_id: UUID, limit: int) -> list[User]
         select(users).where(users.c.tenant_id == tenant_id).order_by(users.c.created_at).limit(limit)
     )
     return [_user(row) for row in rows]
+
+
+async def names_of(tx: Transaction, tenant_id: UUID, user_ids: Collection[UUID]) -> dict[UUID, str]:
+    rows = await tx.execute(
+        select(users.c.id, users.c.name).where(users.c.tenant_id == tenant_id, users.c.id.in_(user_ids))
+    )
+    return {row.id: row.name for row in rows}
 
 
 async def add_user(tx: Transaction, user: User) -> None:

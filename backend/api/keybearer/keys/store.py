@@ -40,6 +40,16 @@ async def registered_keks(tx: Transaction) -> set[str]:
     return set((await tx.execute(select(keks.c.id))).scalars())
 
 
+async def count_by_kek(tx: Transaction) -> dict[str, int]:
+    """Data keys under each key-encryption key; a registered one that wraps nothing counts 0."""
+    rows = await tx.execute(
+        select(keks.c.id, func.count(data_keys.c.id).label("used"))
+        .outerjoin(data_keys, data_keys.c.kek_id == keks.c.id)
+        .group_by(keks.c.id)
+    )
+    return {row.id: row.used for row in rows}
+
+
 async def register_first_kek(tx: Transaction, kek_id: str) -> None:
     """Only on an empty installation: afterwards a rotation alone adds and retires."""
     count = (await tx.execute(select(func.count()).select_from(keks))).scalar_one()

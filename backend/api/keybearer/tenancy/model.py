@@ -24,6 +24,3 @@ class Directory:
 
     def find(self, host: str) -> Tenant | None:
         return self.tenants.get(host)
-
-    def knows(self, host: str) -> bool:
-        return host in self.tenants or host in self.internal
