@@ -68,12 +68,11 @@ class Endings:
         for wait in chain(self._timings.store, repeat(self._timings.store[-1])):
             try:
                 kept = await self._keep_once(held, renewed, why)
-            except Exception as error:  # whatever it is: the answer must not be lost to it
-                log.exception(
-                    "vault.refresh.not_stored_yet",
-                    connection=str(held.lease.connection_id),
-                    error=type(error).__name__,
-                )
+            except Unavailable:
+                log.warning("vault.refresh.not_stored_yet", connection=str(held.lease.connection_id))
+                await asyncio.sleep(wait)
+            except Exception:  # whatever it is: the answer must not be lost to it
+                log.exception("vault.refresh.not_stored_yet", connection=str(held.lease.connection_id))
                 await asyncio.sleep(wait)
             else:
                 break
