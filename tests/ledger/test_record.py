@@ -67,25 +67,31 @@ async def test_row_level_security_refuses_another_tenants_entry(ledger, db, othe
             await ledger.record(tx, Entry(tenant_id=other_tenant, action="sign_in"))
 
 
-@pytest.mark.parametrize("column", ["xid", "era", "at"])
-async def test_the_application_cannot_choose_a_place_in_the_chain(db: Database, column: str) -> None:
-    values = {"xid": "'3'::xid8", "era": "1", "at": "now()"}
-    with pytest.raises(sqlalchemy.exc.ProgrammingError, match="permission denied"):
+async def test_the_application_cannot_choose_a_place_in_the_chain(db: Database) -> None:
+    async def insert(column: str, value: str) -> None:
         async with db.transaction(TENANT) as tx:
             await tx.execute(
                 sqlalchemy.text(
                     f"INSERT INTO ledger (tenant_id, uid, action, outcome, actor_kind, {column}) "
-                    f"VALUES ('{TENANT}', gen_random_uuid(), 'x', 'ok', 'system', {values[column]})"
+                    f"VALUES ('{TENANT}', gen_random_uuid(), 'x', 'ok', 'system', {value})"
                 )
             )
 
+    for column, value in {"xid": "'3'::xid8", "era": "1", "at": "now()"}.items():
+        with pytest.raises(sqlalchemy.exc.ProgrammingError, match="permission denied"):
+            await insert(column, value)
 
-@pytest.mark.parametrize("hostile", ["a\x00b", "lone \ud800 surrogate", "x" * 100_000])
-async def test_hostile_texts_are_stored_harmless(ledger, db, person, superuser, hostile: str) -> None:
-    entry = Entry(tenant_id=TENANT, action="proxy.denied", user_id=person, method=hostile, detail={"path": hostile})
-    async with db.transaction(TENANT) as tx:
-        await ledger.record(tx, entry)
-    assert len(await superuser.fetchval("SELECT method FROM ledger")) <= 4096
+
+async def test_hostile_texts_are_stored_harmless(ledger, db, person, superuser) -> None:
+    for hostile in ("a\x00b", "lone \ud800 surrogate", "x" * 100_000):
+        entry = Entry(tenant_id=TENANT, action="proxy.denied", user_id=person, method=hostile, detail={"path": hostile})
+        async with db.transaction(TENANT) as tx:
+            await ledger.record(tx, entry)
+    assert await superuser.fetch("SELECT method FROM ledger ORDER BY id") == [
+        ("a\ufffdb",),
+        ("lone ? surrogate",),
+        ("x" * 4096,),
+    ]
 
 
 async def test_an_acknowledged_call_is_committed(writer: CallWriter, person, key: WrappedKey, superuser) -> None:

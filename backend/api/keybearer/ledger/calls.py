@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import structlog
 
-from keybearer.keys.service import Keys
 from keybearer.keys.envelope import WrappedKey
+from keybearer.keys.service import Keys
 from keybearer.kit import faults
 from keybearer.kit.database import Database
 from keybearer.kit.errors import Unavailable

@@ -68,7 +68,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which entries a reader wants; `before` is the id that the last page ended with."""
+    """Which entries a reader wants. `action` means itself and its family: `proxy` finds `proxy.call`."""
 
     action: str | None = None
     provider: str | None = None
@@ -76,8 +76,6 @@ class Query:
     user_id: UUID | None = None
     since: datetime | None = None
     until: datetime | None = None
-    before: int | None = None
-    limit: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,8 @@
 from dataclasses import replace
 from uuid import uuid4
 
-from keybearer.keys.envelope import Owner, Place
+from keybearer.keys.envelope import Owner, Place, WrappedKey
 from keybearer.keys.service import Keys
-from keybearer.keys.envelope import WrappedKey
 from keybearer.kit import context
 from keybearer.ledger.model import Entry, Row, bounded, clean, encode_detail
 

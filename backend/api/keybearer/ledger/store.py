@@ -1,19 +1,21 @@
-"""SQL of appending entries and of sealing them. Rows are only ever inserted."""
+"""SQL of appending, reading and sealing entries. Rows are only ever inserted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row as Record
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import insert
 
+from keybearer.keys.envelope import WrappedKey
 from keybearer.kit.database import Transaction
 from keybearer.ledger.chain import Batch, Seal, StoredRow
 from keybearer.ledger.checkpoint import instant
-from keybearer.ledger.model import Row
+from keybearer.ledger.model import Item, Row, outcome_now
 from keybearer.ledger.tables import XID8, batches
 
 _COLUMNS = tuple(field.name for field in fields(Row))
@@ -64,6 +66,38 @@ _FIRST_FROM = text("SELECT id FROM ledger WHERE era = :era AND xid >= :lower ORD
 )
 _FIRST_OUTSIDE = text("SELECT id, era FROM ledger WHERE era < :lowest OR era > :highest ORDER BY era LIMIT 1")
 
+# Laterals, so that each is looked up for the rows of a page alone.
+_ITEMS = """
+    SELECT l.*, f.uid AS finished_uid, f.outcome AS finished_outcome, f.status AS finished_status,
+           f.duration_ms AS finished_duration_ms, f.code AS finished_code, f.detail AS finished_detail,
+           CASE WHEN b.to_xid > l.xid THEN b.no END AS batch, k.kek_id, k.wrapped, clock_timestamp() AS now
+      FROM ledger l
+      LEFT JOIN LATERAL (
+        SELECT * FROM ledger f
+         WHERE f.tenant_id = l.tenant_id AND f.call_id = l.call_id AND f.action = 'proxy.finished'
+           AND f.user_id IS NOT DISTINCT FROM l.user_id
+      ) f ON l.action = 'proxy.call'
+      LEFT JOIN LATERAL (
+        SELECT no, to_xid FROM ledger_batches b
+         WHERE b.era = l.era AND b.from_xid <= l.xid ORDER BY b.from_xid DESC LIMIT 1
+      ) b ON true
+      LEFT JOIN data_keys k
+        ON k.tenant_id = l.tenant_id AND k.id = l.dek_id
+       AND k.owner_kind = CASE WHEN l.user_id IS NULL THEN 'tenant' ELSE 'user' END
+       AND k.owner_id = coalesce(l.user_id, l.tenant_id)
+     WHERE l.tenant_id = :tenant AND l.action <> 'proxy.finished'
+"""
+_CONDITIONS = {
+    "action": "(l.action = :action OR starts_with(l.action, :action || '.'))",
+    "provider": "l.provider = :provider",
+    "connection_id": "l.connection_id = :connection_id",
+    "user_id": "l.user_id = :user_id",
+    "since": "l.at >= :since",
+    "until": "l.at < :until",
+    "before": "l.id < CAST(:before AS bigint)",
+    "id": "l.id = CAST(:id AS bigint)",
+}
+
 HIGHEST_XID = 2**64 - 1
 
 
@@ -77,6 +111,15 @@ class Horizon:
     eras: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """An item whose details are still sealed, each under the id of its row; `key` is None once it was destroyed."""
+
+    item: Item
+    key: WrappedKey | None
+    sealed: tuple[tuple[UUID, bytes], ...]
+
+
 async def append(tx: Transaction, rows: Sequence[Row]) -> None:
     await tx.execute(_APPEND_ROWS, _arrays(rows))
 
@@ -84,6 +127,13 @@ async def append(tx: Transaction, rows: Sequence[Row]) -> None:
 async def append_once(tx: Transaction, rows: Sequence[Row]) -> None:
     """Rows of calls that are there already are left out, so that a write whose answer was lost may be repeated."""
     await tx.execute(_APPEND_ONCE, _arrays(rows))
+
+
+async def items(tx: Transaction, tenant_id: UUID, wanted: Mapping[str, object], limit: int) -> list[StoredItem]:
+    """Newest first. `wanted` has names of conditions; a call comes with how it ended."""
+    conditions = "".join(f" AND {_CONDITIONS[name]}" for name in wanted)
+    query = text(f"{_ITEMS}{conditions} ORDER BY l.id DESC LIMIT :limit")
+    return [_item(row) for row in await tx.execute(query, {**wanted, "tenant": tenant_id, "limit": limit})]
 
 
 async def horizon(tx: Transaction) -> Horizon:
@@ -163,6 +213,35 @@ async def find_outside(tx: Transaction, lowest: int, highest: int) -> tuple[int,
 
 def _arrays(rows: Sequence[Row]) -> dict[str, list[object]]:
     return {name: [attrgetter(name)(row) for row in rows] for name in _COLUMNS}
+
+
+def _item(row: Record[Any]) -> StoredItem:
+    ended = row.finished_uid is not None
+    return StoredItem(
+        item=Item(
+            id=row.id,
+            at=row.at,
+            action=row.action,
+            outcome=row.finished_outcome if ended else outcome_now(row.action, row.outcome, row.at, row.now),
+            actor_kind=row.actor_kind,
+            user_id=row.user_id,
+            user_name=None,
+            grant_id=row.grant_id,
+            connection_id=row.connection_id,
+            provider=row.provider,
+            method=row.method,
+            status=row.finished_status if ended else row.status,
+            duration_ms=row.finished_duration_ms if ended else row.duration_ms,
+            code=row.finished_code if ended else row.code,
+            request_id=row.request_id,
+            detail=None,
+            batch=row.batch,
+        ),
+        key=WrappedKey(row.dek_id, row.kek_id, row.wrapped) if row.wrapped is not None else None,
+        sealed=tuple(
+            (uid, detail) for uid, detail in ((row.uid, row.detail), (row.finished_uid, row.finished_detail)) if detail
+        ),
+    )
 
 
 def _stored(row: Record[Any]) -> StoredRow:
