@@ -194,9 +194,7 @@ def sandboxed(tmp_path: Path, sandbox: RunningSandbox) -> RunningSandbox:
 
 
 @pytest.fixture
-async def world(
-    db: Database, sandboxed: RunningSandbox, upstream: "Upstream", tmp_path: Path
-) -> AsyncIterator[World]:
+async def world(db: Database, sandboxed: RunningSandbox, upstream: "Upstream", tmp_path: Path) -> AsyncIterator[World]:
     keys = Keys(keyring.load(_keyring(tmp_path / "keyring")))
     await keys.start(db)
     listener = Listener(db.connect)
