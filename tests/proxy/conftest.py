@@ -30,7 +30,8 @@ from keybearer.http.entry import Entry
 from keybearer.keys import keyring
 from keybearer.keys.envelope import Owner
 from keybearer.keys.service import Keys
-from keybearer.kit.breaker import Breakers, Limits as BreakerLimits
+from keybearer.kit.breaker import Breakers
+from keybearer.kit.breaker import Limits as BreakerLimits
 from keybearer.kit.database import Database
 from keybearer.kit.errors import Conflict
 from keybearer.kit.listener import Listener
@@ -106,8 +107,8 @@ class World:
             key = await self.keys.ensure(tx, owner)
             await tx.execute(
                 text(
-                    "INSERT INTO connections (tenant_id, id, user_id, provider, account_id, account_name, state, scopes, "
-                    "dek_id) VALUES (:tenant, :id, :person, :provider, :account, 'alice', 'active', :scopes, :dek)"
+                    "INSERT INTO connections (tenant_id, id, user_id, provider, account_id, account_name, state, "
+                    "scopes, dek_id) VALUES (:tenant, :id, :person, :provider, :account, 'alice', 'active', :scopes, :dek)"
                 ),
                 {
                     "tenant": TENANT,

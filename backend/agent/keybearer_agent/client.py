@@ -27,8 +27,8 @@ class Keybearer:
         if missing:
             raise NotConfigured(
                 "not_configured",
-                f"{' and '.join(missing)} is not set. Start this program with `keybearer run`, or set it to what the "
-                "page Agents showed.",
+                f"Not set: {', '.join(missing)}. Start this program with `keybearer run`, or take what the page Agents "
+                "showed.",
             )
         return cls(environment["KEYBEARER_URL"], environment["KEYBEARER_GRANT"])
 
