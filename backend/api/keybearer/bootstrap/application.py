@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Scope
 
 from keybearer import __version__
 from keybearer.bootstrap.services import Services
+from keybearer.events import routes as events
 from keybearer.grants import routes as grants
 from keybearer.http import problems
 from keybearer.http.entry import Entry
@@ -89,6 +90,7 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
         vault.routes(services.vault, services.providers, services.grants.agents_of, services.grants.end_grants_of),
         grants.routes(services.grants, services.providers),
         ledger.routes(services.ledger_reading),
+        events.routes(services.events, services.sessions.on_end),
         proxy.routes(services.proxy),
     ):
         app.include_router(router, prefix="/api")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keybearer.events import background as events
 from keybearer.keys import background as keys
 from keybearer.kit.leases import Elected
 from keybearer.ledger import background as ledger
@@ -31,6 +32,7 @@ class Background:
         async def prune() -> None:
             await sessions.prune(db)
             await signin.prune(db)
+            await events.prune(db)
 
         async def measure() -> None:
             await sessions.measure(db)

@@ -92,7 +92,7 @@ def build(settings: Settings) -> Services:
     erasers = (grants.erase, vault.erase, sessions.erase, events.erase, identities.erase)
     flows = Flows(db, keys, providers)
     sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, erasers)
-    for subscriber in (cache, keys, tenancy):
+    for subscriber in (cache, keys, tenancy, events):
         listener.subscribe(subscriber)
     return Services(
         db=db,

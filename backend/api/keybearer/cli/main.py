@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keybearer import __version__
+from keybearer.cli.run import run
 
 app = typer.Typer(
     name="keybearer",
@@ -72,3 +73,6 @@ def verify(
 
     with failures.explained():
         command.verify(url)
+
+
+app.command(context_settings={"allow_interspersed_args": False})(run)

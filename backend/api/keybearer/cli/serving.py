@@ -64,6 +64,7 @@ async def serve(
         stop = asyncio.create_task(stopping.wait())
         await asyncio.wait([stop, *running], return_when=asyncio.FIRST_COMPLETED)
         log.info("server.stopping")
+        services.events.stop()
         for one, _ in listening:
             one.should_exit = True
         await asyncio.gather(*running)

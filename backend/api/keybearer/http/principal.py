@@ -20,5 +20,9 @@ async def find_principal(request: Request) -> Principal | None:
 async def current_principal(request: Request) -> Principal:
     principal = await find_principal(request)
     if principal is None:
-        raise NotSignedIn("not_signed_in", "Sign in, then try again. Your session may have ended.")
+        raise not_signed_in()
     return principal
+
+
+def not_signed_in() -> NotSignedIn:
+    return NotSignedIn("not_signed_in", "Sign in, then try again. Your session may have ended.")

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from starlette.requests import Request
 
 from keybearer.events.service import Events
+from keybearer.http.principal import not_signed_in
 from keybearer.kit import context, tokens
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import NotFound
@@ -14,8 +15,9 @@ from keybearer.kit.principal import Principal
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
 from keybearer.sessions import bearers, device, store
+from keybearer.sessions.cache import Closer
 from keybearer.sessions.cookies import SessionCookie
-from keybearer.sessions.model import LIFETIME, Session
+from keybearer.sessions.model import LIFETIME, Resolved, Session
 from keybearer.sessions.resolver import BearerResolver
 from keybearer.sessions.seen import LastSeen
 from keybearer.tenancy.service import tenant_of
@@ -61,15 +63,15 @@ class Sessions:
 
     async def authenticate(self, request: Request) -> Principal | None:
         """Implements `keybearer.http.principal.Authenticator`."""
-        token = self.cookie.read(request.headers.get("cookie", "").encode("latin-1"))
-        if token is None or not token.startswith(tokens.SESSION):
-            return None
-        resolved = await self._resolver.resolve(token)
-        # A tenant's host accepts that tenant's sessions alone.
-        if resolved is None or resolved.kind != "session" or resolved.tenant_id != tenant_of(request.scope).id:
-            return None
-        self._last_seen.note(resolved)
-        return resolved.principal
+        resolved = await self._resolve(request)
+        return resolved.principal if resolved is not None else None
+
+    async def on_end(self, request: Request, close: Closer) -> Closer:
+        """Calls `close` when the request's session ends; the answer unregisters it. Raises NotSignedIn."""
+        resolved = await self._resolve(request)
+        if resolved is None:
+            raise not_signed_in()
+        return self._resolver.on_revoked(resolved, close)
 
     async def list_own(self, principal: Principal) -> list[Session]:
         async with self._db.transaction(principal.tenant_id) as tx:
@@ -99,6 +101,17 @@ class Sessions:
         ids = [session.id for session in await store.list_of(tx, tenant_id, user_id)]
         await store.remove(tx, tenant_id, user_id, ids)
         await bearers.remove(tx, tenant_id, "session", ids)
+
+    async def _resolve(self, request: Request) -> Resolved | None:
+        token = self.cookie.read(request.headers.get("cookie", "").encode("latin-1"))
+        if token is None or not token.startswith(tokens.SESSION):
+            return None
+        resolved = await self._resolver.resolve(token)
+        # A tenant's host accepts that tenant's sessions alone.
+        if resolved is None or resolved.kind != "session" or resolved.tenant_id != tenant_of(request.scope).id:
+            return None
+        self._last_seen.note(resolved)
+        return resolved
 
     async def _end(self, tx: Transaction, principal: Principal, ids: list[UUID]) -> list[UUID]:
         ended = await store.remove(tx, principal.tenant_id, principal.user_id, ids)
