@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,9 +97,10 @@ async def fake() -> AsyncIterator[FakeProvider]:
 async def outbound() -> AsyncIterator[Callable[..., Outbound]]:
     """Makes clients that may reach the given authorities."""
     made: list[Outbound] = []
+    tls = ssl.create_default_context()
 
     def make(*allowed: str) -> Outbound:
-        made.append(Outbound(allowed))
+        made.append(Outbound(allowed, tls=tls))
         return made[-1]
 
     yield make

@@ -98,14 +98,15 @@ class Discovery:
             return self._usable(entry, provider)
         async with entry.lock:
             if entry.wants_fetch(self._monotonic(), newer=newer):
-                entry.forced_at = self._monotonic() if newer else entry.forced_at
                 await self._fetch(entry, provider, url, read)
+                entry.forced_at = entry.tried_at if newer else entry.forced_at
         return self._usable(entry, provider)
 
     async def _fetch(
         self, entry: "_Kept[T]", provider: Provider, url: str, read: Callable[[Mapping[str, object]], T]
     ) -> None:
-        entry.tried_at = self._monotonic()
+        """Notes the attempt once it has ended: of one that its caller broke off, nothing is known."""
+        began = self._monotonic()
         try:
             answer = await self._outbound.fetch("GET", url, seconds=_FETCH_SECONDS)
             entry.value = read(_members(answer))
@@ -115,7 +116,8 @@ class Discovery:
             # The reasons are our own fixed words: nothing of the answer is in them.
             log.warning("providers.discovery.failed", provider=provider.name, reason=str(error))
         else:
-            entry.fetched_at = entry.tried_at
+            entry.fetched_at = began
+        entry.tried_at = began
 
     def _usable(self, entry: "_Kept[T]", provider: Provider) -> T:
         value = entry.value
