@@ -135,7 +135,7 @@ def routes(reading: Reading) -> APIRouter:
             until=_utc(until, "to"),
         )
         items, following = await reading.list_own(principal, query, after=after, limit=limit)
-        return Page(items=[_wire(item) for item in items], next=following)
+        return Page(items=[entry_wire(item) for item in items], next=following)
 
     @router.get("/ledger/checkpoint", responses=problems(401, 404), summary="The newest signed batch")
     async def read_checkpoint(_principal: Caller) -> CheckpointWire:
@@ -143,7 +143,7 @@ def routes(reading: Reading) -> APIRouter:
 
     @router.get("/ledger/{entry_id}", responses=problems(401, 404), summary="One entry")
     async def read_entry(entry_id: str, principal: Caller) -> EntryWire:
-        return _wire(await reading.get(principal, entry_id))
+        return entry_wire(await reading.get(principal, entry_id))
 
     return router
 
@@ -160,7 +160,7 @@ def _utc(at: datetime | None, name: str) -> datetime | None:
         ) from None
 
 
-def _wire(item: Item) -> EntryWire:
+def entry_wire(item: Item) -> EntryWire:
     return EntryWire.model_validate(
         {
             "id": str(item.id),
