@@ -14,7 +14,7 @@ import { State } from "../kit/State";
 import { Ago, Left } from "../kit/Times";
 import { RowsWaiting } from "../kit/Waiting";
 import { useConnections, useDisconnect, useRefreshConnection, useStartConnection } from "./queries";
-import { disconnectSentence, needsPerson, stateSentence, stateWords } from "./states";
+import { disconnectSentence, leftWords, needsPerson, stateSentence, stateWords } from "./states";
 
 export function ConnectionDrawer() {
   const { id } = useParams();
@@ -22,7 +22,8 @@ export function ConnectionDrawer() {
   const query = useConnections();
   const connection = query.data?.items.find((item) => item.id === id);
   const close = () => void navigate("/connections");
-  if (connection) return <Opened connection={connection} onClose={close} />;
+  const gone = (told: string) => void navigate("/connections", { state: { told } });
+  if (connection) return <Opened connection={connection} onClose={close} onGone={gone} />;
   return (
     <Drawer title="Connection" onClose={close}>
       {query.error ? (
@@ -36,7 +37,13 @@ export function ConnectionDrawer() {
   );
 }
 
-function Opened({ connection, onClose }: { connection: Connection; onClose: () => void }) {
+interface OpenedProps {
+  connection: Connection;
+  onClose: () => void;
+  onGone: (told: string) => void;
+}
+
+function Opened({ connection, onClose, onGone }: OpenedProps) {
   const { id, provider, title, icon, account, state } = connection;
   const start = useStartConnection();
   const refresh = useRefreshConnection();
@@ -47,7 +54,7 @@ function Opened({ connection, onClose }: { connection: Connection; onClose: () =
       title={`${title} · ${account}`}
       mark={<ProviderMark icon={icon} title={title} boxed />}
       onClose={onClose}
-      foot={<Actions connection={connection} oauth={oauth} start={start} refresh={refresh} onGone={onClose} />}
+      foot={<Actions connection={connection} oauth={oauth} start={start} refresh={refresh} onGone={onGone} />}
     >
       {start.error && <ProblemNote error={start.error} />}
       {refresh.error && <ProblemNote error={refresh.error} />}
@@ -152,7 +159,7 @@ interface ActionsProps {
   oauth: boolean;
   start: ReturnType<typeof useStartConnection>;
   refresh: ReturnType<typeof useRefreshConnection>;
-  onGone: () => void;
+  onGone: (words: string) => void;
 }
 
 function Actions({ connection, oauth, start, refresh, onGone }: ActionsProps) {
@@ -187,7 +194,10 @@ function Actions({ connection, oauth, start, refresh, onGone }: ActionsProps) {
           pending={disconnect.isPending}
           error={disconnect.error}
           onOpen={() => disconnect.reset()}
-          onConfirm={() => disconnect.mutate(id, { onSuccess: onGone })}
+          onConfirm={() => {
+            // Awaited here, because the row is gone from the cache, and this component with it, before the answer is told.
+            disconnect.mutateAsync(id).then((answer) => onGone(leftWords(title, answer)), () => undefined);
+          }}
         >
           <p>
             <strong>{disconnectSentence(title, agents)}</strong>

@@ -6,6 +6,7 @@ import { Loaded, RowsWaiting } from "../kit/Waiting";
 import { ConnectionRow } from "./ConnectionRow";
 import { ProviderTiles } from "./ProviderTiles";
 import { useConnections } from "./queries";
+import { ToldNote } from "./ToldNote";
 import { TripBanner } from "./TripBanner";
 import { Tutorial } from "./Tutorial";
 import "./connections.css";
@@ -17,6 +18,7 @@ export function ConnectionsPage() {
     <div className="page">
       <PageHead title="Connections" lead={items === undefined ? "Accounts that agents can act through." : leadFor(items)} />
       <TripBanner />
+      <ToldNote />
       <Tutorial />
       <Loaded query={query} waiting={<RowsWaiting what="connections" />}>
         {() =>

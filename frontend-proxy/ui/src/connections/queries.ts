@@ -1,7 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
 
 import { get, post, remove } from "../api/http";
 import { keys } from "../api/keys";
+import { ApiProblem, unreachable } from "../api/problem";
 import type { Connection, Disconnected, Page } from "../api/types";
 
 export function useConnections() {
@@ -19,13 +21,23 @@ interface Start {
 
 /** Leaves for the provider's consent page; the answer comes back to /connections. */
 export function useStartConnection() {
-  return useMutation({
-    mutationFn: ({ provider, ...body }: Start) =>
-      post<{ authorize_url: string }>(`/connections/${encodeURIComponent(provider)}/start`, { ...body, return_to: "/connections" }),
-    onSuccess: ({ authorize_url }) => {
-      if (/^https?:\/\//.test(authorize_url)) window.location.assign(authorize_url);
+  const start = useMutation({
+    mutationFn: async ({ provider, ...body }: Start) => {
+      const path = `/connections/${encodeURIComponent(provider)}/start`;
+      const { authorize_url: url } = await post<{ authorize_url: string }>(path, { ...body, return_to: "/connections" });
+      if (!/^https?:\/\//.test(url)) throw new ApiProblem(unreachable("answer_unreadable"));
+      return url;
     },
+    onSuccess: (url) => window.location.assign(url),
   });
+  const { reset } = start;
+  useEffect(() => {
+    // Back from the provider's page shows this one as it was left: with a button that waits for ever.
+    const shown = (event: PageTransitionEvent) => event.persisted && reset();
+    window.addEventListener("pageshow", shown);
+    return () => window.removeEventListener("pageshow", shown);
+  }, [reset]);
+  return start;
 }
 
 export function useConnectWithFields() {
@@ -51,7 +63,7 @@ export function useRefreshConnection() {
         page && { ...page, items: page.items.map((item) => (item.id === connection.id ? connection : item)) },
       );
     },
-    onSettled: () => client.invalidateQueries({ queryKey: keys.connections }),
+    onSettled: () => void client.invalidateQueries({ queryKey: keys.connections }),
   });
 }
 
@@ -65,6 +77,6 @@ export function useDisconnect() {
       );
       void client.invalidateQueries({ queryKey: keys.grants });
     },
-    onSettled: () => client.invalidateQueries({ queryKey: keys.connections }),
+    onSettled: () => void client.invalidateQueries({ queryKey: keys.connections }),
   });
 }

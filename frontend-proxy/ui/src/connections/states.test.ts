@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { Connection } from "../api/types";
-import { disconnectSentence, stateSentence } from "./states";
+import { disconnectSentence, leftWords, stateSentence } from "./states";
 
 const now = Date.parse("2026-11-23T12:00:00Z");
 const spotify: Connection = {
@@ -29,4 +29,14 @@ it.each([
   [["demo", "mail", "night"], "3 agents lose Spotify: demo, mail and night."],
 ])("disconnecting before %j says: %s", (agents, words) => {
   expect(disconnectSentence("Spotify", agents)).toBe(words);
+});
+
+it.each([
+  [{ revoked_upstream: true, grants_ended: 0 }, "Spotify is disconnected and its tokens are destroyed. Spotify was told as well."],
+  [
+    { revoked_upstream: false, grants_ended: 2 },
+    "Spotify is disconnected and its tokens are destroyed. 2 grants ended. Spotify could not be told; you may want to remove Keybearer in its own settings too.",
+  ],
+])("after %j says: %s", (answer, words) => {
+  expect(leftWords("Spotify", answer)).toBe(words);
 });

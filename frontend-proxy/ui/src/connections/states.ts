@@ -1,7 +1,8 @@
 /** A connection's state in words: the one beside the shape, and the sentence that says what it means. */
-import type { Connection, ConnectionState } from "../api/types";
+import type { Connection, ConnectionState, Disconnected } from "../api/types";
 import type { StateTone } from "../kit/State";
 import { on } from "../kit/time";
+import { count } from "../kit/words";
 
 export const stateWords: Record<ConnectionState, { word: string; tone: StateTone }> = {
   active: { word: "Active", tone: "green" },
@@ -39,4 +40,13 @@ export function disconnectSentence(title: string, agents: readonly string[]): st
   if (only === undefined) return `No agent uses ${title} now.`;
   if (agents.length === 1) return `1 agent loses ${title}: ${only}.`;
   return `${agents.length} agents lose ${title}: ${agents.slice(0, -1).join(", ")} and ${agents[agents.length - 1] ?? ""}.`;
+}
+
+/** What is true after a disconnect, also where the provider could not be told. */
+export function leftWords(title: string, { revoked_upstream: told, grants_ended: ended }: Disconnected): string {
+  const grants = ended === 0 ? "" : ` ${count(ended, "grant")} ended.`;
+  const upstream = told
+    ? `${title} was told as well.`
+    : `${title} could not be told; you may want to remove Keybearer in its own settings too.`;
+  return `${title} is disconnected and its tokens are destroyed.${grants} ${upstream}`;
 }

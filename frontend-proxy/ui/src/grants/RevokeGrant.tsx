@@ -20,7 +20,9 @@ export function RevokeGrant({ grant: { id, agent, connections }, label, onGone }
       pending={revoke.isPending}
       error={revoke.error}
       onOpen={() => revoke.reset()}
-      onConfirm={() => revoke.mutate(id, onGone && { onSuccess: onGone })}
+      onConfirm={() => {
+        revoke.mutateAsync(id).then(onGone, () => undefined);
+      }}
     >
       <p>
         <strong>

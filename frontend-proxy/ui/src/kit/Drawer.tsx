@@ -1,5 +1,5 @@
 import { X } from "lucide-react";
-import type { ReactNode } from "react";
+import { useEffect, useState, type ReactNode } from "react";
 import { Dialog } from "react-aria-components/Dialog";
 import { Heading } from "react-aria-components/Heading";
 import { Modal, ModalOverlay } from "react-aria-components/Modal";
@@ -19,6 +19,7 @@ interface Props {
 
 /** What a row says when it is opened. It has an address of its own, so closing it is going back to the list. */
 export function Drawer({ title, mark, onClose, sticky = false, foot, children }: Props) {
+  useFocusBack();
   return (
     <ModalOverlay
       className="scrim"
@@ -41,5 +42,19 @@ export function Drawer({ title, mark, onClose, sticky = false, foot, children }:
         </Dialog>
       </Modal>
     </ModalOverlay>
+  );
+}
+
+/** A drawer goes with its address, all at once; the keyboard then continues at the row that opened it. */
+function useFocusBack(): void {
+  const [opener] = useState(() => document.activeElement);
+  useEffect(
+    () => () => {
+      window.requestAnimationFrame(() => {
+        if (document.activeElement !== document.body) return;
+        if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+      });
+    },
+    [opener],
   );
 }

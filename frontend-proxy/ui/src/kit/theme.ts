@@ -1,24 +1,29 @@
 /** The theme is the only thing this interface stores in the browser. public/theme.js applies it before first paint. */
-import { useState } from "react";
+import { useSyncExternalStore } from "react";
 
 export type Theme = "light" | "dark" | "system";
 
 const key = "keybearer.theme";
 
+const switches = new Set<() => void>();
+
 export function useTheme(): [Theme, (theme: Theme) => void] {
-  const [theme, setTheme] = useState<Theme>(stored);
-  return [
-    theme,
-    (chosen) => {
-      setTheme(chosen);
-      apply(chosen);
-    },
-  ];
+  return [useSyncExternalStore(subscribe, applied), choose];
 }
 
-function stored(): Theme {
-  const applied = document.documentElement.dataset.theme;
-  return applied === "light" || applied === "dark" ? applied : "system";
+function subscribe(tell: () => void): () => void {
+  switches.add(tell);
+  return () => switches.delete(tell);
+}
+
+function choose(theme: Theme): void {
+  apply(theme);
+  switches.forEach((tell) => tell());
+}
+
+function applied(): Theme {
+  const theme = document.documentElement.dataset.theme;
+  return theme === "light" || theme === "dark" ? theme : "system";
 }
 
 function apply(theme: Theme): void {

@@ -1,8 +1,8 @@
 import { TriangleAlert } from "lucide-react";
 import { Link, useNavigate, useSearchParams } from "react-router";
 
-import { useProviders } from "../api/me";
 import { address } from "../api/http";
+import { useMe, useProviders } from "../api/me";
 import { Button } from "../kit/Button";
 import { Wordmark } from "../kit/Wordmark";
 import { localPath } from "../kit/words";
@@ -21,13 +21,15 @@ export function SignInProblemPage() {
   const code = search.get("code") ?? "unknown";
   const name = search.get("provider");
   const returnTo = localPath(search.get("return_to"));
+  // Somebody who is signed in was linking another way in, and would be switched to it by a plain sign-in.
+  const linking = useMe().isSuccess;
   const known = providers.data?.items.find((provider) => provider.name === name && provider.sign_in);
   const words = tripWords(code, providerTitle(name, providers.data?.items), "sign-in");
   const signIn = `/sign-in?${new URLSearchParams({ return_to: returnTo }).toString()}`;
 
   function again(): void {
-    if (known && !another.has(code)) window.location.assign(address(`/auth/${known.name}/start`, { return_to: returnTo }));
-    else void navigate(signIn);
+    if (!known || another.has(code)) void navigate(linking ? returnTo : signIn);
+    else window.location.assign(address(`/auth/${known.name}/start`, { return_to: returnTo, link: linking ? 1 : null }));
   }
 
   return (
@@ -49,8 +51,8 @@ export function SignInProblemPage() {
           <Button look="primary" size="large" onPress={again}>
             Try again
           </Button>
-          <Link className="button quiet" to={signIn}>
-            Other ways to sign in
+          <Link className="button quiet" to={linking ? returnTo : signIn}>
+            {linking ? "Back to where you were" : "Other ways to sign in"}
           </Link>
         </div>
         <p className="fine faint">
