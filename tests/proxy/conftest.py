@@ -95,6 +95,7 @@ class World:
     calls: CallWriter
     resolver: BearerResolver
     breakers: Breakers
+    last_use: LastUse
     principal: Principal
     url: str = ""
     clients: list[httpx2.AsyncClient] = field(default_factory=list)
@@ -108,7 +109,8 @@ class World:
             await tx.execute(
                 text(
                     "INSERT INTO connections (tenant_id, id, user_id, provider, account_id, account_name, state, "
-                    "scopes, dek_id) VALUES (:tenant, :id, :person, :provider, :account, 'alice', 'active', :scopes, :dek)"
+                    "scopes, dek_id) "
+                    "VALUES (:tenant, :id, :person, :provider, :account, 'alice', 'active', :scopes, :dek)"
                 ),
                 {
                     "tenant": TENANT,
@@ -214,6 +216,7 @@ async def world(db: Database, sandboxed: RunningSandbox, upstream: "Upstream", t
         calls=calls,
         resolver=BearerResolver(db, cache),
         breakers=Breakers(limits=BreakerLimits(failures=3, first=60.0)),
+        last_use=LastUse(db),
         principal=await _person(db),
     )
     proxy = Proxy(
@@ -223,7 +226,7 @@ async def world(db: Database, sandboxed: RunningSandbox, upstream: "Upstream", t
         vault,
         calls,
         ledger,
-        LastUse(db),
+        world.last_use,
         world.breakers,
         outbound.client(),
         limits=LIMITS,
@@ -287,13 +290,20 @@ class Upstream:
 
 @pytest.fixture
 async def upstream(sandboxed: RunningSandbox, tmp_path: Path) -> AsyncIterator[Upstream]:
-    """Is the provider `scripted`; `private` has the same address without being allowed to have it."""
+    """Is the provider `scripted`; `private` has the same address by a name that is not allowed."""
     upstream = Upstream()
     server = await asyncio.start_server(upstream.answer, "127.0.0.1", 0)
     upstream.address = "{}:{}".format(*server.sockets[0].getsockname())
-    private = {"extends": "spotify", "apis": [{"base": f"http://{upstream.address}"}]}
-    scripted = {**private, "allow_addresses": [upstream.address]}
-    for name, values in {"private": private, "scripted": scripted}.items():
+    by_name = upstream.address.replace("127.0.0.1", "localhost")
+    overrides = {
+        "private": {"extends": "spotify", "apis": [{"base": f"http://{by_name}"}]},
+        "scripted": {
+            "extends": "spotify",
+            "apis": [{"base": f"http://{upstream.address}"}],
+            "allow_addresses": [upstream.address],
+        },
+    }
+    for name, values in overrides.items():
         (tmp_path / "providers" / f"{name}.yaml").write_text(yaml.safe_dump(values))
     async with server:
         yield upstream

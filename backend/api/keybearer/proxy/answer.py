@@ -1,5 +1,7 @@
 """The way back: a provider's answer streamed to the agent, or a refusal of our own."""
 
+import asyncio
+import contextlib
 from contextlib import aclosing
 
 import httpx2
@@ -10,6 +12,7 @@ from keybearer.kit.errors import KeybearerError
 from keybearer.providers import policy
 
 _WITHOUT_BODY = frozenset({204, 304})
+_LINGER_SECONDS = 2.0
 
 
 class Answer:
@@ -35,11 +38,24 @@ class Answer:
         await self._pass({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def refuse(self, error: KeybearerError, *, body_read: bool) -> None:
-        """Hangs up afterwards where the rest of the request's body would only be read to be thrown away."""
+        """Where a body is still arriving, takes it for a moment and then hangs up.
+
+        Hanging up at once would reset the connection, and the agent would lose the refusal with it.
+        """
         headers = {"Keybearer-Error": error.code}
-        if not body_read and _has_body(self._scope):
-            headers["Connection"] = "close"
-        await problems.response(error, headers)(self._scope, self._receive, self._pass)
+        if body_read or not _has_body(self._scope):
+            await problems.response(error, headers)(self._scope, self._receive, self._pass)
+            return
+        headers["Connection"] = "close"
+        await problems.response(error, headers)(self._scope, self._receive, self._pass_unfinished)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while (await self._receive()).get("more_body", False):
+                    pass
+        await self._pass({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _pass_unfinished(self, message: Message) -> None:
+        await self._pass({**message, "more_body": True} if message["type"] == "http.response.body" else message)
 
     async def _pass(self, message: Message) -> None:
         self.started = True
