@@ -58,16 +58,17 @@ def template(postgres_server: postgres.Server) -> TestDatabase:
 @pytest.fixture
 async def database(postgres_server: postgres.Server, template: TestDatabase) -> AsyncIterator[TestDatabase]:
     """A database of this test's own."""
-    database = _named(postgres_server, f"test_{secrets.token_hex(6)}")
-    connection = await asyncpg.connect(postgres_server.superuser_dsn())
-    try:
-        await connection.execute(
-            f"CREATE DATABASE {database.name} TEMPLATE {template.name} STRATEGY file_copy OWNER keybearer_owner"
-        )
-        yield database
-        await connection.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
-    finally:
-        await connection.close()
+    database = await _copy(postgres_server, template)
+    yield database
+    await _drop(postgres_server, database)
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres_server: postgres.Server, template: TestDatabase) -> Iterator[TestDatabase]:
+    """A database that the tests of one module share."""
+    database = asyncio.run(_copy(postgres_server, template))
+    yield database
+    asyncio.run(_drop(postgres_server, database))
 
 
 @pytest.fixture
@@ -75,6 +76,26 @@ async def db(database: TestDatabase) -> AsyncIterator[Database]:
     db = Database(database.url)
     yield db
     await db.close()
+
+
+async def _copy(server: postgres.Server, template: TestDatabase) -> TestDatabase:
+    database = _named(server, f"test_{secrets.token_hex(6)}")
+    await _execute(
+        server, f"CREATE DATABASE {database.name} TEMPLATE {template.name} STRATEGY file_copy OWNER keybearer_owner"
+    )
+    return database
+
+
+async def _drop(server: postgres.Server, database: TestDatabase) -> None:
+    await _execute(server, f"DROP DATABASE {database.name} WITH (FORCE)")
+
+
+async def _execute(server: postgres.Server, statement: str) -> None:
+    connection = await asyncpg.connect(server.superuser_dsn())
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 def _named(server: postgres.Server, name: str) -> TestDatabase:

@@ -1,0 +1,47 @@
+"""What a person does in the browser, and an agent on the command line, in the tests of the whole site."""
+
+import os
+import subprocess
+import sys
+
+from installation import Installation
+from playwright.sync_api import Page, expect
+
+PATIENCE_MS = 15_000
+
+
+def consent(page: Page, account: str = "alice@example.com", decision: str = "Allow") -> None:
+    """What a person does on a provider's own page."""
+    page.get_by_text(account).first.click()
+    page.get_by_role("button", name=decision).click()
+
+
+def connect(page: Page, provider: str, account: str = "alice@example.com") -> None:
+    page.goto("/connections")
+    page.get_by_role("button", name=f"Connect {provider}").click()
+    page.get_by_role("button", name=f"Continue to {provider}").click()
+    consent(page, account)
+    expect(page.get_by_text("Active", exact=True).first).to_be_visible(timeout=PATIENCE_MS)
+
+
+def create_grant(page: Page, agent: str) -> str:
+    """The grant as it is shown this once."""
+    page.goto("/agents")
+    page.get_by_role("button", name="New grant").first.click()
+    page.get_by_label("Agent name").fill(agent)
+    page.get_by_role("dialog").get_by_role("button", name="Create grant").click()
+    secret = page.get_by_test_id("grant-secret").inner_text()
+    page.get_by_role("button", name="Done, I have copied it").click()
+    return secret
+
+
+def run_demo(site: Installation, grant: str) -> subprocess.CompletedProcess[str]:
+    """The command that the page shows, in a process that knows nothing but the grant."""
+    return subprocess.run(
+        [sys.executable, "-m", "keybearer_agent.demo", "Play Despacito"],
+        env={"PATH": os.environ["PATH"], "KEYBEARER_URL": site.url, "KEYBEARER_GRANT": grant},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
