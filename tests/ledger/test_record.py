@@ -179,3 +179,11 @@ def end(started: Entry) -> Entry:
         status=204,
         duration_ms=12,
     )
+
+
+async def test_a_writer_that_stopped_refuses_instead_of_waiting_for_ever(db, keys, person, key) -> None:
+    writer = CallWriter(db, keys)
+    await writer.start()
+    await writer.stop()
+    with pytest.raises(Unavailable, match="ledger_busy"):
+        await writer.started(call(person), key)

@@ -80,6 +80,8 @@ class CallWriter:
                 "Calls cannot be recorded fast enough right now, and none is made unrecorded. Try again in a second.",
                 retry_after=1,
             )
+        if not self._tasks:
+            raise _stopping()
         row = record.row_of(record.with_address(entry), self._keys, key)
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._started.append((row, written))

@@ -2,7 +2,9 @@
 
 from prometheus_client import Gauge
 
-UNSEALED = Gauge("keybearer_ledger_unsealed", "Ledger rows that are in no signed batch yet")
+UNSEALED = Gauge("keybearer_ledger_unsealed", "Ledger rows that are in no signed batch yet.", multiprocess_mode="max")
 UNSEALED_AGE = Gauge(
-    "keybearer_ledger_unsealed_oldest_seconds", "Age of the oldest ledger row that is in no signed batch yet"
+    "keybearer_ledger_unsealed_oldest_seconds",
+    "Age of the oldest ledger row that is in no signed batch yet.",
+    multiprocess_mode="max",
 )

@@ -11,7 +11,6 @@ ActorKind = Literal["person", "agent", "system"]
 Outcome = Literal["ok", "denied", "failed", "pending", "unknown"]
 
 CALL = "proxy.call"
-FINISHED = "proxy.finished"
 # A call whose end was not recorded by then has an outcome that nobody knows: its process was killed.
 FINISH_WITHIN = timedelta(minutes=15)
 

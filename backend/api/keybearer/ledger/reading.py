@@ -29,7 +29,9 @@ log = structlog.get_logger(__name__)
 class Names(Protocol):
     """The names of people, for entries of others than the reader; who was erased has none."""
 
-    async def __call__(self, tx: Transaction, tenant_id: UUID, user_ids: Collection[UUID], /) -> Mapping[UUID, str]: ...
+    async def __call__(
+        self, _tx: Transaction, _tenant_id: UUID, _user_ids: Collection[UUID], /
+    ) -> Mapping[UUID, str]: ...
 
 
 async def no_names(_tx: Transaction, _tenant_id: UUID, _user_ids: Collection[UUID]) -> Mapping[UUID, str]:
