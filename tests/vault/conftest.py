@@ -176,12 +176,12 @@ class World:
             authenticated_at=now,
         )
 
-    def vault(self, timings: Timings = QUICK, **changes: float) -> Vault:
+    def vault(self, timings: Timings = QUICK, upstream: Any = None, **changes: float) -> Vault:
         """One process's vault; more of them over the same database behave as more processes."""
         made = Vault(
             self.db,
             self.keys,
-            self.upstream,
+            upstream or self.upstream,
             Ledger(self.db, self.keys),
             Events(self.db),
             breakers=Breakers(),

@@ -61,7 +61,7 @@ CASES = {
         ("unknown", "transient", "transient", "transient"),
         4,
         "provider_unavailable",
-        ledger=(("connection.refresh_failed", "unknown", "transient"),),
+        ledger=(("connection.refresh_failed", "unknown", "unknown"),),
         journal="unknown",
     ),
     "refused twice": Case(

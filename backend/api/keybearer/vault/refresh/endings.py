@@ -126,8 +126,8 @@ class Endings:
             held.subject,
             "connection.refresh_failed",
             outcome="unknown" if outcome == "unknown" else "failed",
-            code=code or outcome,
-            detail={"why": why, "outcome": outcome},
+            code=outcome,
+            detail={"why": why, "provider_said": code or None},
         )
         if outcome == "invalid_client":
             await self._recorder.changed(tx, held.subject, look.state)
@@ -147,9 +147,9 @@ class Endings:
         """The connection moved on while we asked. What we got is of no use, and must not outlive a disconnect."""
         async with self._db.transaction(held.lease.tenant_id) as tx:
             look = await store.look(tx, held.lease.tenant_id, held.lease.connection_id, held.lease.seen)
-            await store.release(tx, held.lease, "dropped")
-            await self._tell_failure(tx, held, "dropped", "superseded", why)
-        self._count(held, "dropped")
+            await store.release(tx, held.lease, "superseded")
+            await self._tell_failure(tx, held, "superseded", "", why)
+        self._count(held, "superseded")
         log.warning("vault.refresh.dropped", connection=str(held.lease.connection_id))
         if look is None or look.state == "revoked":
             await self._upstream.revoke(
