@@ -2,22 +2,22 @@
 
 import asyncio
 import json
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+import h11
 import pytest
-import uvicorn
 from keybearer.kit.outbound import Outbound
 from keybearer.providers import catalogue
 from keybearer.providers.model import ClientSecret, Provider
 from keybearer.providers.service import Providers
 from keybearer_sandbox.testing import RunningSandbox
-from starlette.requests import Request
 from starlette.responses import Response
+
+TLS = ssl.create_default_context()  # reading the authorities takes longer than most tests
 
 
 @dataclass
@@ -52,6 +52,11 @@ class FakeProvider:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         self.replies[path] = Response(json.dumps(content), status, names, "application/json")
 
+    async def answer(self, asked: Asked) -> Response:
+        self.asked.append(asked)
+        reply = self.replies.get(asked.path, Response(status_code=404))
+        return reply if isinstance(reply, Response) else await reply(asked)
+
     def count(self, path: str) -> int:
         return sum(1 for one in self.asked if one.path == path)
 
@@ -62,45 +67,74 @@ class FakeProvider:
 
 @pytest.fixture
 async def fake() -> AsyncIterator[FakeProvider]:
-    async def app(scope, receive, send) -> None:
-        request = Request(scope, receive)
-        asked = Asked(
-            request.method,
-            request.url.path,
-            dict(request.query_params),
-            dict(request.headers),
-            await request.body(),
-        )
-        provider.asked.append(asked)
-        reply = provider.replies.get(asked.path, Response(status_code=404))
-        response = reply if isinstance(reply, Response) else await reply(asked)
-        await response(scope, receive, send)
+    """Speaks HTTP through h11 alone, because a whole server takes longer to start and stop than most tests run."""
+    talks: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(128)
-        config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks[writer] = asyncio.ensure_future(_converse(provider, reader, writer))
+        try:
+            await talks[writer]
+        except h11.RemoteProtocolError:  # a caller who speaks TLS here; it is to see the connection end
+            del talks[writer]
+        writer.close()
 
-        async def stop() -> None:
-            server.should_exit = True
-            await serving
-            listener.close()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
 
-        provider = FakeProvider(f"http://127.0.0.1:{listener.getsockname()[1]}", stop)
-        yield provider
-        await stop()
+    async def stop() -> None:
+        server.close()
+        for writer in talks:
+            writer.close()
+        await asyncio.gather(*talks.values())
+
+    provider = FakeProvider(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", stop)
+    yield provider
+    await stop()
+
+
+async def _converse(provider: FakeProvider, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    connection = h11.Connection(h11.SERVER)
+    while True:
+        request, body = None, b""
+        while not isinstance(event := connection.next_event(), h11.EndOfMessage):
+            if event is h11.NEED_DATA:
+                connection.receive_data(await _received(reader))
+            elif isinstance(event, h11.Request):
+                request = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+            else:
+                return
+        assert request is not None
+        response = await provider.answer(_asked(request, body))
+        head = h11.Response(status_code=response.status_code, headers=response.raw_headers)
+        for part in (head, h11.Data(data=response.body), h11.EndOfMessage()):
+            writer.write(connection.send(part) or b"")
+        await writer.drain()
+        if connection.our_state is not h11.DONE:
+            return
+        connection.start_next_cycle()
+
+
+async def _received(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read(65_536)
+    except ConnectionError:
+        return b""
+
+
+def _asked(request: h11.Request, body: bytes) -> Asked:
+    parts = urlsplit(request.target.decode())
+    headers = {name.decode(): value.decode() for name, value in request.headers}
+    return Asked(request.method.decode(), unquote(parts.path), dict(parse_qsl(parts.query)), headers, body)
 
 
 @pytest.fixture
 async def outbound() -> AsyncIterator[Callable[..., Outbound]]:
     """Makes clients that may reach the given authorities."""
     made: list[Outbound] = []
-    tls = ssl.create_default_context()
 
     def make(*allowed: str) -> Outbound:
-        made.append(Outbound(allowed, tls=tls))
+        made.append(Outbound(allowed, tls=TLS))
         return made[-1]
 
     yield make
