@@ -251,9 +251,11 @@ class World:
 
 @pytest.fixture
 async def world(db: Database, database, tmp_path: Path) -> Any:
-    (tmp_path / "primary").write_text("k1")
-    (tmp_path / "k1").write_text(base64.b64encode(os.urandom(32)).decode())
-    keys = Keys(keyring.load(tmp_path))
+    folder = tmp_path / "keyring"
+    folder.mkdir()
+    (folder / "primary").write_text("k1")
+    (folder / "k1").write_text(base64.b64encode(os.urandom(32)).decode())
+    keys = Keys(keyring.load(folder))
     await keys.start(db)
     person = uuid4()
     world = World(db, keys, Upstream(), Clock(), database.superuser_url, person)

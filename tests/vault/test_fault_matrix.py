@@ -25,7 +25,7 @@ API = {"spotify": "/spotify/v1/me", "google": "/google/v1/userinfo"}
 SCOPES = {"spotify": "user-read-email", "google": "openid email"}
 WAYS = [
     "lazy",
-    "forced",
+    pytest.param("forced", marks=pytest.mark.long),
     pytest.param("ahead", marks=pytest.mark.long),
     pytest.param("manual", marks=pytest.mark.long),
 ]
