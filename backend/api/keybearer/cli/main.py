@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keybearer import __version__
+from keybearer.cli import ledger
 from keybearer.cli.run import run
 
 app = typer.Typer(
@@ -76,3 +77,4 @@ def verify(
 
 
 app.command(context_settings={"allow_interspersed_args": False})(run)
+app.add_typer(ledger.app, name="ledger")
