@@ -204,6 +204,7 @@ async def world(db: Database, sandboxed: RunningSandbox, upstream: "Upstream", t
     cache = BearerCache(fresh=lambda: listener.fresh, clock=time.monotonic, wall=time.time)
     listener.subscribe(cache)
     listener.start()
+    await _until_fresh(listener)
     vault, ledger, events, calls = StandInVault(), Ledger(db, keys), Events(db), CallWriter(db, keys)
     await calls.start()
     known = catalogue.load(tmp_path / "providers")
@@ -307,6 +308,13 @@ async def upstream(sandboxed: RunningSandbox, tmp_path: Path) -> AsyncIterator[U
         (tmp_path / "providers" / f"{name}.yaml").write_text(yaml.safe_dump(values))
     async with server:
         yield upstream
+
+
+async def _until_fresh(listener: Listener) -> None:
+    """As a server does before it takes requests: until then every look-up asks the database."""
+    async with asyncio.timeout(10):
+        while not listener.fresh:
+            await asyncio.sleep(0.005)
 
 
 async def _person(db: Database) -> Principal:
