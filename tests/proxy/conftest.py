@@ -313,7 +313,7 @@ async def upstream(sandboxed: RunningSandbox, tmp_path: Path) -> AsyncIterator[U
 async def _until_fresh(listener: Listener) -> None:
     """As a server does before it takes requests: until then every look-up asks the database."""
     async with asyncio.timeout(10):
-        while not listener.fresh:
+        while not listener.fresh:  # noqa: ASYNC110 - the listener has no event for it
             await asyncio.sleep(0.005)
 
 
