@@ -79,7 +79,7 @@ function Opened({ connection, onClose, onGone }: OpenedProps) {
 }
 
 function Facts({ connection }: { connection: Connection }) {
-  const { word, tone } = stateWords[connection.state];
+  const { word, tone } = stateWords(connection.state);
   return (
     <dl className="facts">
       <dt>State</dt>

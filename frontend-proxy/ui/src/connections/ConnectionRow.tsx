@@ -12,7 +12,7 @@ import { needsPerson, stateWords } from "./states";
 
 export function ConnectionRow({ connection }: { connection: Connection }) {
   const { id, title, icon, account, state, agents } = connection;
-  const { word, tone } = stateWords[state];
+  const { word, tone } = stateWords(state);
   return (
     <div className="row opens">
       <ProviderMark icon={icon} title={title} boxed />

@@ -14,7 +14,7 @@ export function ProviderBadges() {
   return (
     <nav className="badges" aria-label="Connected accounts">
       {live.slice(0, shown).map(({ id, provider, title, icon, account, state }) => {
-        const words = `${title} (${account}): ${stateWords[state].word}`;
+        const words = `${title} (${account}): ${stateWords(state).word}`;
         return (
           <Link
             key={id}

@@ -4,12 +4,17 @@ import type { StateTone } from "../kit/State";
 import { on } from "../kit/time";
 import { count } from "../kit/words";
 
-export const stateWords: Record<ConnectionState, { word: string; tone: StateTone }> = {
+const words: Record<string, { word: string; tone: StateTone }> = {
   active: { word: "Active", tone: "green" },
   expiring: { word: "Expires soon", tone: "amber" },
   needs_reconnect: { word: "Needs reconnect", tone: "red" },
   revoked: { word: "Disconnected", tone: "grey" },
 };
+
+/** A state that this interface has not heard of yet is shown as it is named. */
+export function stateWords(state: ConnectionState): { word: string; tone: StateTone } {
+  return words[state] ?? { word: state.replaceAll("_", " "), tone: "grey" };
+}
 
 const reasons: Record<string, (title: string) => string> = {
   invalid_grant: (title) => `${title} no longer accepts the consent that you gave.`,

@@ -68,7 +68,7 @@ function Opened({ grant, onClose }: { grant: Grant; onClose: () => void }) {
                     <Link to={`/connections/${id}`}>{title}</Link> <span className="muted">{account}</span>
                   </span>
                 </div>
-                <State tone={stateWords[state].tone}>{stateWords[state].word}</State>
+                <State tone={stateWords(state).tone}>{stateWords(state).word}</State>
               </div>
             </li>
           ))}

@@ -40,7 +40,7 @@ export function GrantForm({ connections, create }: Props) {
         label="Agent name"
         hint="How it appears in Activity. Any name you will recognise."
         placeholder="demo"
-        maxLength={100}
+        maxLength={64}
         required
         value={agent}
         onChange={setAgent}
@@ -94,7 +94,7 @@ function Pick({ connection: { id, icon, title, account, state }, picked, onPick 
         </span>
         {state !== "active" && (
           <span className="end">
-            <State tone={stateWords[state].tone}>{stateWords[state].word}</State>
+            <State tone={stateWords(state).tone}>{stateWords(state).word}</State>
           </span>
         )}
       </span>

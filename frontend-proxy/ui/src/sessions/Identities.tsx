@@ -44,7 +44,7 @@ function IdentityRow({ identity: { id, title, icon, email, last_sign_in_at: last
           <span className="muted small">{email ?? "no email"}</span>
         </div>
         <p className="row-sub">
-          signed in <Ago at={last} />
+          {last === null ? "not used to sign in yet" : <>signed in <Ago at={last} /></>}
         </p>
       </div>
       <div className="row-side">
