@@ -108,7 +108,10 @@ class _Server(uvicorn.Server):
 
 @pytest.fixture
 async def product(database, sandbox: RunningSandbox, tmp_path: Path) -> AsyncIterator[Product]:
-    listening = socket.create_server(("127.0.0.1", 0))
+    # With its protocol named, asyncio switches Nagle's delay off on what it accepts, as uvloop always does.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
     url = f"http://localhost:{listening.getsockname()[1]}"
     sandbox_files.write_provider_files(tmp_path / "providers", sandbox.url)
     environment = {

@@ -246,7 +246,10 @@ async def serving(proxy: Proxy) -> AsyncIterator[str]:
     app = FastAPI()
     problems.install(app)
     app.include_router(routes(proxy), prefix="/api")
-    listening = socket.create_server(("127.0.0.1", 0))
+    # With its protocol named, asyncio switches Nagle's delay off on what it accepts, as uvloop always does.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
     config = uvicorn.Config(Entry(app, secure=False), lifespan="off", log_config=None, access_log=False, ws="none")
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
