@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -247,6 +248,39 @@ class World:
 
     async def journal(self) -> list[str | None]:
         return [row["outcome"] for row in await self.sql("SELECT outcome FROM refresh_journal ORDER BY started_at")]
+
+
+@pytest.fixture(scope="module")
+def vault_database(postgres_server: Any, template: Any) -> Any:
+    """One database for all tests of a module: copying one for each would take longer than the tests."""
+    name = f"vault_{secrets.token_hex(6)}"
+    superuser = postgres_server.superuser_dsn()
+    asyncio.run(_execute(superuser, f"CREATE DATABASE {name} TEMPLATE {template.name} STRATEGY file_copy"))
+    urls = (template.url, template.owner_url, template.superuser_url)
+    yield type(template)(name, *(url.replace(f"/{template.name}?", f"/{name}?") for url in urls))
+    asyncio.run(_execute(superuser, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+async def database(vault_database: Any) -> Any:
+    """The module's database, emptied."""
+    tables = "users, data_keys, keks, connections, refresh_journal, ledger, outbox, leases"
+    await _execute(
+        vault_database.superuser_url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+        f"TRUNCATE {tables} CASCADE",
+    )
+    return vault_database
+
+
+async def _execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url, server_settings={"search_path": "keybearer"})
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 from uuid import UUID, uuid4
 
 import pytest
-from keybearer.keys.errors import EnvelopeError
 from keybearer.kit.errors import KeybearerError
 from keybearer.providers.tokens import TokenRequestFailed
 
@@ -141,8 +140,25 @@ async def test_a_token_moved_to_another_place_does_not_open(world, vault, column
         mine.id,
         mine.id if column == "refresh_token" else other.id,
     )
-    with pytest.raises(EnvelopeError):
+    with pytest.raises(KeybearerError, match="credential_unreadable"):
         await vault.access_token(TENANT, mine.id)
+
+
+async def test_a_refresh_token_moved_to_another_place_is_not_sent(world, vault) -> None:
+    mine = await world.connect(vault)
+    other = await world.connect(vault, account="bob", refresh_token="refresh-other")
+    await world.sql(
+        "UPDATE connections SET refresh_token = (SELECT refresh_token FROM connections WHERE id = $2) WHERE id = $1",
+        mine.id,
+        other.id,
+    )
+    for _ in range(2):
+        with pytest.raises(KeybearerError, match="credential_unreadable"):
+            await vault.access_token(TENANT, mine.id)
+    assert world.upstream.asked == []
+    assert await world.journal() == ["not_sent"] * 2
+    assert await vault.disconnect(world.principal, mine.id, no_grants) == (False, 0)
+    assert (await world.row(mine.id))["refresh_token"] is None
 
 
 async def test_a_typed_key_is_put_where_the_catalogue_says(world, vault) -> None:

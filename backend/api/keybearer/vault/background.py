@@ -108,6 +108,8 @@ class VaultWork:
             await self._vault.refresh_now(tenant_id, connection_id, why="ahead")
         except KeybearerError as error:
             log.info("vault.refresh.not_ahead", connection=str(connection_id), code=error.code)
+        except Exception:  # one connection's trouble must not keep the others
+            log.exception("vault.refresh.not_ahead", connection=str(connection_id))
 
     async def _flush_now_and_then(self) -> None:
         while True:

@@ -59,6 +59,15 @@ def provider_unavailable(title: str, retry_after: int) -> Unavailable:
     )
 
 
+def credential_unreadable(connection_id: UUID) -> Unavailable:
+    return Unavailable(
+        "credential_unreadable",
+        "The stored credential cannot be decrypted here. An administrator should look at the log and at the keyring; "
+        "reconnecting stores it anew.",
+        extra={"connection": str(connection_id)},
+    )
+
+
 def fields_invalid(problem: str) -> BadInput:
     return BadInput("request_invalid", problem)
 

@@ -6,9 +6,8 @@ from uuid import UUID
 import structlog
 
 from keybearer.keys.envelope import Owner
-from keybearer.keys.errors import EnvelopeError
 from keybearer.kit.database import Database, Transaction
-from keybearer.kit.errors import KeybearerError
+from keybearer.kit.errors import KeybearerError, Unavailable
 from keybearer.vault import sealing, store
 from keybearer.vault.model import Connection, Secrets
 from keybearer.vault.sealing import Keys
@@ -38,8 +37,7 @@ class Revoker:
             return Secrets()
         try:
             return self._open(sealed, key, owner, connection.id)
-        except EnvelopeError:
-            log.exception("vault.token.unreadable", connection=str(connection.id))
+        except Unavailable:
             return Secrets()
 
     async def revoke(self, connection: Connection, secrets: Secrets) -> bool:

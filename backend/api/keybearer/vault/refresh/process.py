@@ -7,6 +7,7 @@ from keybearer.keys.envelope import Owner
 from keybearer.kit import faults
 from keybearer.kit.breaker import Breaker, Breakers
 from keybearer.kit.database import Database
+from keybearer.kit.errors import Unavailable
 from keybearer.providers.model import Provider
 from keybearer.vault import errors, sealing
 from keybearer.vault.model import Credential, Sealed
@@ -76,6 +77,7 @@ class Process:
 
     async def _claim(self, sealed: Sealed) -> Held | None:
         owner = Owner.user(sealed.tenant_id, sealed.user_id)
+        provider = self._upstream.get_provider(sealed.provider)
         async with self._db.transaction(sealed.tenant_id) as tx:
             lease = await store.claim(
                 tx,
@@ -90,9 +92,16 @@ class Process:
             key = await self._keys.find(tx, owner)
         if key is None:
             raise errors.connection_not_found()
-        secret = sealing.open_column(self._keys, key, owner, lease.connection_id, "refresh_token", lease.refresh_token)
+        try:
+            secret = sealing.open_column(
+                self._keys, key, owner, lease.connection_id, "refresh_token", lease.refresh_token
+            )
+        except Unavailable:
+            async with self._db.transaction(sealed.tenant_id) as tx:
+                await store.release(tx, lease, "not_sent")
+            raise
         assert secret is not None, "only refreshable connections come here"
-        return Held(lease, self._upstream.get_provider(lease.provider), owner, key, secret)
+        return Held(lease, provider, owner, key, secret)
 
     async def _converse(self, held: Held, breaker: Breaker) -> End:
         async def hold() -> bool:
