@@ -10,6 +10,9 @@ from starlette.types import Message, Receive, Scope, Send
 from keybearer.http import problems
 from keybearer.kit.errors import KeybearerError
 from keybearer.providers import policy
+from keybearer.providers.model import Provider
+from keybearer.proxy import links
+from keybearer.proxy.incoming import RawHeaders
 
 _WITHOUT_BODY = frozenset({204, 304})
 _LINGER_SECONDS = 2.0
@@ -24,9 +27,9 @@ class Answer:
         self._send = send
         self.started = False
 
-    async def relay(self, upstream: httpx2.Response) -> None:
+    async def relay(self, upstream: httpx2.Response, provider: Provider) -> None:
         """Reads no faster than the agent does: each piece is handed over before the next is asked for."""
-        headers = policy.forwarded_answer_headers(upstream.headers.raw)
+        headers = self._with_links(policy.forwarded_answer_headers(upstream.headers.raw), provider)
         bodiless = upstream.status_code in _WITHOUT_BODY
         if bodiless:
             headers = [(name, value) for name, value in headers if name != b"content-length"]
@@ -53,6 +56,15 @@ class Answer:
                 while (await self._receive()).get("more_body", False):
                     pass
         await self._pass({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _with_links(self, headers: RawHeaders, provider: Provider) -> RawHeaders:
+        tenant = self._scope.get("state", {}).get("tenant")
+        if tenant is None:
+            return headers
+        return [
+            (name, links.through_proxy(value, provider, tenant.origin) if name == b"link" else value)
+            for name, value in headers
+        ]
 
     async def _pass_unfinished(self, message: Message) -> None:
         await self._pass({**message, "more_body": True} if message["type"] == "http.response.body" else message)

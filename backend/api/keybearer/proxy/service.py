@@ -169,7 +169,7 @@ class Proxy:
                 async with aclosing(await self._answered(call, body, interruption)) as response:
                     call.answered(response.status_code)
                     _tell(breaker, "ailing" if response.status_code in _AILING else None)
-                    await answer.relay(response)
+                    await answer.relay(response, call.admitted.provider)
                     call.relayed()
         except ClientGone:
             call.interrupted("client_gone", answered=False)
