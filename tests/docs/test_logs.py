@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -10,14 +11,15 @@ LEVELS = frozenset({"debug", "info", "warning", "warn", "error", "exception", "c
 EVENT = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 
 
+@cache
 def logged() -> tuple[dict[str, str], list[str]]:
     """The events with where they are, and the calls whose event is not a literal."""
     events: dict[str, str] = {}
     unclear: list[str] = []
     for path in sorted(SOURCE.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        loggers = {name for node in ast.walk(tree) for name in _loggers(node)}
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        loggers = {name for node in nodes for name in _loggers(node)}
+        for call in (node for node in nodes if isinstance(node, ast.Call)):
             if not _writes(call, loggers):
                 continue
             where = f"{path.relative_to(ROOT)}:{call.lineno}"

@@ -37,7 +37,7 @@ class Codes:
 @dataclass(frozen=True)
 class Module:
     path: str
-    tree: ast.Module
+    nodes: list[ast.AST]
     parents: dict[ast.AST, ast.AST]
 
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
@@ -50,8 +50,8 @@ class Module:
 
 
 def parse(text: str, path: str) -> Module:
-    tree = ast.parse(text)
-    return Module(path, tree, {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)})
+    nodes = list(ast.walk(ast.parse(text)))
+    return Module(path, nodes, {child: node for node in nodes for child in ast.iter_child_nodes(node)})
 
 
 def parsed_source() -> list[Module]:
@@ -70,7 +70,7 @@ def collect(modules: list[Module]) -> Codes:
         before = dict(makers)
         codes.unfollowed.clear()
         for module in modules:
-            for call in (node for node in ast.walk(module.tree) if isinstance(node, ast.Call)):
+            for call in (node for node in module.nodes if isinstance(node, ast.Call)):
                 if is_maker(module, call, makers, classes):
                     follow(module, call, maker_position(module, call, makers), makers, codes)
         if makers == before:
@@ -84,7 +84,7 @@ def error_classes(modules: list[Module]) -> set[str]:
     while True:
         before = len(classes)
         for module in modules:
-            for node in ast.walk(module.tree):
+            for node in module.nodes:
                 if isinstance(node, ast.ClassDef) and any(last_name(base) in classes for base in node.bases):
                     classes.add(node.name)
                 if isinstance(node, ast.ImportFrom):
@@ -157,7 +157,7 @@ def is_own_argument(module: Module, name: ast.Name, makers: dict[str, int | None
 
 
 def strange_uses(module: Module, classes: set[str]) -> Iterator[str]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Name | ast.Attribute) and last_name(node) in classes:
             if isinstance(module.parents[node], ast.Attribute) and last_name(module.parents[node]) in classes:
                 continue
@@ -223,7 +223,7 @@ def state_reasons(modules: list[Module]) -> Codes:
     for module in modules:
         if "/vault/" not in module.path:
             continue
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.ClassDef) and node.name in fields:
                 literal = next(each for each in node.body if isinstance(each, ast.AnnAssign))
                 for value in ast.walk(literal.annotation):
@@ -300,7 +300,7 @@ def test_statuses_are_given_to_codes_that_exist(made: Codes) -> None:
 
 def test_problem_bodies_and_refusal_headers_are_made_in_one_place(modules: list[Module]) -> None:
     for module in modules:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.Constant) and node.value == problems.MEDIA_TYPE:
                 assert module.path.endswith(("http/problems.py", "http/schemas.py")), module.where(node)
             if isinstance(node, ast.Dict):
