@@ -22,6 +22,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 # The proxy streams bodies under a limit of its own.
 _STREAMED = "/api/proxy/"
 _API = "/api"
+_NO_STORE = (b"cache-control", b"no-store")
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,8 @@ class ClientAddress:
         address: str | None = client[0] if client else None
         if not self.is_trusted(address):
             return address
-        forwarded = headers.first(scope["headers"], b"x-forwarded-for") or b""
+        # A proxy may add a line of its own below one that the client sent; the last hop is in the last line.
+        forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
         for hop in reversed(forwarded.decode("latin-1").split(",")):
             candidate = hop.strip()
             if not _is_address(candidate):
@@ -69,12 +71,12 @@ class Entry:
         started = time.perf_counter()
         current = context.RequestContext(request_id=self._request_id(scope), address=self._address.of(scope))
         token = context.request.set(current)
-        answer = _Answer(send, self._security, current.request_id)
+        answer = _Answer(send, self._defaults(scope), current.request_id)
         try:
             await self._serve(scope, receive, answer)
         finally:
             context.request.reset(token)
-            _observe(scope, answer.status, time.perf_counter() - started, current)
+            _observe(scope, answer.status, time.perf_counter() - started, current.request_id)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         limited = _LimitedBody(receive, None if scope["path"].startswith(_STREAMED) else MAX_BODY)
@@ -91,6 +93,10 @@ class Entry:
                 raise
             await problems.internal()(scope, receive, answer)
 
+    def _defaults(self, scope: Scope) -> headers.RawHeaders:
+        """Answers of the API are somebody's own: nothing on the way may keep them unless a route says so."""
+        return [*self._security, _NO_STORE] if scope["path"].startswith(_API) else self._security
+
     def _request_id(self, scope: Scope) -> str:
         client = scope.get("client")
         if self._address.is_trusted(client[0] if client else None):
@@ -103,9 +109,9 @@ class Entry:
 class _Answer:
     """Adds headers to the answer's start and remembers its status."""
 
-    def __init__(self, send: Send, security: headers.RawHeaders, request_id: str) -> None:
+    def __init__(self, send: Send, defaults: headers.RawHeaders, request_id: str) -> None:
         self._send = send
-        self._security = [*security, (b"x-request-id", request_id.encode())]
+        self._defaults = [*defaults, (b"x-request-id", request_id.encode())]
         self.status = 0
 
     @property
@@ -115,7 +121,7 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = headers.merged(list(message.get("headers", ())), self._security)
+            message["headers"] = headers.merged(list(message.get("headers", ())), self._defaults)
         await self._send(message)
 
 
@@ -149,7 +155,7 @@ def _check_headers(scope: Scope) -> None:
         raise BadInput("header_refused", "Host, Authorization or Content-Length is there twice. Send it once.")
 
 
-def _observe(scope: Scope, status: int, seconds: float, current: context.RequestContext) -> None:
+def _observe(scope: Scope, status: int, seconds: float, request_id: str) -> None:
     labels = (_route(scope), metrics.method_label(scope["method"]), str(status or 499))
     metrics.REQUESTS.labels(*labels).inc()
     metrics.DURATIONS.labels(*labels).observe(seconds)
@@ -159,7 +165,7 @@ def _observe(scope: Scope, status: int, seconds: float, current: context.Request
         method=labels[1],
         status=status or 499,
         ms=round(seconds * 1000, 1),
-        request_id=current.request_id,
+        request_id=request_id,
     )
 
 

@@ -120,6 +120,8 @@ async def _validation_error(_request: Request, error: Exception) -> Response:
 
 async def _http_exception(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, KeybearerError):  # what was raised while the framework read the body
+        return response(error.__cause__)
     code, title, detail = _PLAIN.get(error.status_code, (f"http_{error.status_code}", "Refused", str(error.detail)))
     return _problem(error.status_code, code, title, detail, {}, error.headers or {})
 

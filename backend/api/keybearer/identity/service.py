@@ -70,6 +70,14 @@ class Identities:
     async def people(self, tx: Transaction, tenant_id: UUID, limit: int = 50) -> list[User]:
         return await store.list_users(tx, tenant_id, limit)
 
+    async def hold(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> bool:
+        """Whether the person is still here; if so, they are until the transaction's end."""
+        return await store.hold_user(tx, tenant_id, user_id)
+
+    async def claim(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> bool:
+        """Before an erasure, so that nothing is added to the person meanwhile. False when they are gone already."""
+        return await store.claim_user(tx, tenant_id, user_id)
+
     async def erase(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
         """Removes the person and destroys their data key: whatever was sealed under it is unreadable from here on."""
         await store.remove_user(tx, tenant_id, user_id)

@@ -19,15 +19,29 @@ async def lock_identity(tx: Transaction, tenant_id: UUID, issuer: str, subject: 
 
 
 async def find_user_by_identity(tx: Transaction, tenant_id: UUID, issuer: str, subject: str) -> User | None:
+    """Held like `hold_user`."""
     row = (
         await tx.execute(
             select(users)
             .join(identities, (identities.c.tenant_id == users.c.tenant_id) & (identities.c.user_id == users.c.id))
             .where(identities.c.tenant_id == tenant_id)
             .where(identities.c.issuer == issuer, identities.c.subject == subject)
+            .with_for_update(read=True, key_share=True, of=users)
         )
     ).first()
     return _user(row) if row else None
+
+
+async def hold_user(tx: Transaction, tenant_id: UUID, user_id: UUID) -> bool:
+    """Until the transaction's end nobody can erase the person. False when somebody did."""
+    person = select(users.c.id).where(users.c.tenant_id == tenant_id, users.c.id == user_id)
+    return (await tx.execute(person.with_for_update(read=True, key_share=True))).first() is not None
+
+
+async def claim_user(tx: Transaction, tenant_id: UUID, user_id: UUID) -> bool:
+    """Waits for whoever holds the person, and lets nobody hold them any more. False when they are gone."""
+    person = select(users.c.id).where(users.c.tenant_id == tenant_id, users.c.id == user_id)
+    return (await tx.execute(person.with_for_update())).first() is not None
 
 
 async def find_verified_email(tx: Transaction, tenant_id: UUID, email: str) -> User | None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from keybearer.kit.errors import ConfigurationError, Unavailable
+from keybearer.kit.errors import BadInput, ConfigurationError, KeybearerError, Unavailable
 
 Transaction = AsyncConnection
 
@@ -42,6 +42,8 @@ _AWAY = (
     asyncpg.InterfaceError,
 )
 
+_BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.QueryCanceledError)
+
 
 class Database:
     """A pool of connections of the application role.
@@ -58,6 +60,7 @@ class Database:
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=False,
+            hide_parameters=True,  # they would be in the text of exceptions, and so in logs
         )
 
     async def connect(self) -> "asyncpg.Connection[Any]":
@@ -80,6 +83,16 @@ class Database:
 
         Retried once on another connection, because a read repeats safely and a pooled connection may be a dead one.
         """
+        return await self._call(function, arguments)
+
+    async def write(self, function: str, *arguments: object) -> None:
+        """The same for a function that writes: one round trip and a commit of its own.
+
+        Only for what may run twice without doing more, because an answer that was lost is asked for again.
+        """
+        await self._call(function, arguments)
+
+    async def _call(self, function: str, arguments: tuple[object, ...]) -> list[asyncpg.Record]:
         placeholders = ", ".join(f"${n}" for n in range(1, len(arguments) + 1))
         query = f"SELECT * FROM {function}({placeholders})"  # noqa: S608 -- names of our own functions, never input
 
@@ -128,15 +141,27 @@ def asyncpg_url(url: str) -> str:
 
 @asynccontextmanager
 async def _availability() -> AsyncIterator[None]:
-    """Turns a database that is away into `Unavailable`; every other error passes unchanged."""
+    """Says in our errors what a caller can act on; every other error passes unchanged."""
     try:
         yield
-    except (PoolTimeout, *_AWAY) as error:
-        raise _unavailable() from error
+    except (PoolTimeout, asyncpg.PostgresError, *_AWAY) as error:
+        meaning = _unavailable() if isinstance(error, PoolTimeout) else _meaning(error)
+        if meaning is None:
+            raise
+        raise meaning from error
     except DBAPIError as error:
-        if error.connection_invalidated or isinstance(_driver_error(error), _AWAY):
-            raise _unavailable() from error
-        raise
+        meaning = _unavailable() if error.connection_invalidated else _meaning(_driver_error(error))
+        if meaning is None:
+            raise
+        raise meaning from error
+
+
+def _meaning(error: BaseException | None) -> KeybearerError | None:
+    # The driver refuses some values before it asks PostgreSQL, such as a number of 30 digits.
+    refused_by_driver = isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+    if refused_by_driver or isinstance(error, asyncpg.DataError):
+        return BadInput("request_invalid", "The request has a value that cannot be stored, such as a NUL character.")
+    return _unavailable() if isinstance(error, (*_AWAY, *_BUSY)) else None
 
 
 def _driver_error(error: DBAPIError) -> BaseException | None:

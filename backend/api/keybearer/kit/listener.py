@@ -70,6 +70,8 @@ class Listener:
                 await self._listen()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 log.warning("database.listener.lost", error=type(error).__name__)
+            except Exception:  # without it, this process would answer everything from the database for ever
+                log.exception("database.listener.failed")
             if self.fresh:
                 failures = 0
             self._forget()
@@ -79,7 +81,6 @@ class Listener:
     async def _listen(self) -> None:
         connection = await self._connect()
         try:
-            self._forget()
             nonce, arrived = secrets.token_hex(16), asyncio.Event()
 
             def deliver(_connection: object, _pid: int, _channel: str, payload: object) -> None:
@@ -92,6 +93,8 @@ class Listener:
                     subscriber.notified(kind, subject)
 
             await connection.add_listener(CHANNEL, deliver)
+            # Not before: what was read until now may have changed while nobody was told.
+            self._forget()
             await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"nonce:{nonce}")
             await asyncio.wait_for(arrived.wait(), FRESH_SECONDS)
             log.debug("database.listener.ready")

@@ -41,6 +41,8 @@ class SeenFlusher:
                     await store.seen(tx, uses)
             except Unavailable:
                 log.warning("sessions.seen_not_written", sessions=len(uses))
+            except Exception:  # a loop that ended silently would sign everybody out a week later
+                log.exception("sessions.seen_failed", sessions=len(uses))
 
     async def _run(self) -> None:
         while True:

@@ -36,7 +36,7 @@ class BearerCache:
         self._floor = 0
         self._marks: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._by_subject: dict[tuple[str, str], set[bytes]] = {}
-        self._closers: dict[bytes, list[Closer]] = {}
+        self._closers: dict[bytes, tuple[Resolved, list[Closer]]] = {}
 
     @property
     def generation(self) -> int:
@@ -61,24 +61,22 @@ class BearerCache:
             return
         self._drop(resolved.digest)
         self._entries[resolved.digest] = (self._clock() + lifetime, resolved)
-        for subject in _subjects(resolved):
-            self._by_subject.setdefault(subject, set()).add(resolved.digest)
+        self._index(resolved)
         while len(self._entries) > self._max_entries:
             self._drop(next(iter(self._entries)))
 
     def on_revoked(self, resolved: Resolved, close: Closer) -> Closer:
         """Calls `close` when the token may have been revoked; the answer unregisters it."""
-        key = resolved.digest
-        self._closers.setdefault(key, []).append(close)
-        for subject in _subjects(resolved):
-            self._by_subject.setdefault(subject, set()).add(key)
+        _, closers = self._closers.setdefault(resolved.digest, (resolved, []))
+        closers.append(close)
+        self._index(resolved)
 
         def unregister() -> None:
-            remaining = self._closers.get(key, [])
-            if close in remaining:
-                remaining.remove(close)
-            if not remaining:
-                self._closers.pop(key, None)
+            if close in closers:
+                closers.remove(close)
+            if not closers and self._closers.get(resolved.digest, (None, None))[1] is closers:
+                del self._closers[resolved.digest]
+                self._unindex(resolved)
 
         return unregister
 
@@ -87,10 +85,12 @@ class BearerCache:
             return
         self._generation += 1
         self._mark((kind, subject))
-        for digest in list(self._by_subject.pop((kind, subject), ())):
+        concerned = list(self._by_subject.get((kind, subject), ()))
+        for digest in concerned:
             self._drop(digest)
-            for close in self._closers.pop(digest, []):
-                close()
+        # Streams come last: what one of them does must not keep an entry alive.
+        for digest in concerned:
+            self._close(digest)
 
     def disconnected(self) -> None:
         """Everything may have changed unseen. Streams stay: they are checked again by whoever runs them."""
@@ -116,9 +116,28 @@ class BearerCache:
 
     def _drop(self, digest: bytes) -> None:
         entry = self._entries.pop(digest, None)
-        if entry is None or digest in self._closers:
+        if entry is not None:
+            self._unindex(entry[1])
+
+    def _close(self, digest: bytes) -> None:
+        found = self._closers.pop(digest, None)
+        if found is None:
             return
-        for subject in _subjects(entry[1]):
+        resolved, closers = found
+        self._unindex(resolved)
+        for close in closers:
+            close()
+
+    def _index(self, resolved: Resolved) -> None:
+        for subject in _subjects(resolved):
+            self._by_subject.setdefault(subject, set()).add(resolved.digest)
+
+    def _unindex(self, resolved: Resolved) -> None:
+        """Unless an entry or a stream still needs to be found by its subjects."""
+        digest = resolved.digest
+        if digest in self._entries or digest in self._closers:
+            return
+        for subject in _subjects(resolved):
             digests = self._by_subject.get(subject)
             if digests is not None:
                 digests.discard(digest)

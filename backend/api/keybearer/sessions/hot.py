@@ -10,6 +10,7 @@ from uuid import uuid4
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from keybearer.http import headers, metrics
+from keybearer.http.entry import MAX_HEADERS
 from keybearer.kit import tokens
 from keybearer.kit.settings import host_name
 from keybearer.sessions.cookies import SessionCookie
@@ -20,6 +21,7 @@ from keybearer.sessions.seen import LastSeen
 from keybearer.tenancy.service import Tenancy
 
 PATH = "/api/auth/me"
+_NOT_PLAIN = frozenset({b"origin", b"authorization", b"content-length", b"transfer-encoding", b"x-request-id"})
 
 
 class HotMe:
@@ -75,15 +77,17 @@ class HotMe:
 
     def _find(self, scope: Scope) -> Resolved | None:
         cookie = host = None
+        size = 0
         for name, value in scope["headers"]:
+            size += len(name) + len(value)
             if name == b"cookie":
                 cookie = value if cookie is None else b""
             elif name == b"host":
                 host = value if host is None else b""
-            elif name in {b"origin", b"content-length", b"transfer-encoding", b"x-request-id"}:
+            elif name in _NOT_PLAIN:
                 return None
         token = self._cookie.read(cookie)
-        if token is None or not host or scope["query_string"]:
+        if token is None or not host or scope["query_string"] or size > MAX_HEADERS:
             return None
         resolved = self._resolver.cached(tokens.digest(token))
         tenant = self._tenancy.directory.find(host_name(host.decode("latin-1")))

@@ -1,7 +1,9 @@
 """Turns a presented token into what it stands for: memory first, one query otherwise."""
 
 import asyncio
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from keybearer.kit import tokens
@@ -13,19 +15,35 @@ from keybearer.sessions.model import Resolved, is_idle
 
 _CONCURRENT_QUERIES = 6
 _WAITING_LIMIT = 500
+# Whoever joins a query later than that asks again: its answer may be older than a revocation everybody knows of.
+_JOIN_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class _Flight:
+    """One look-up that many wait for. `sent` is when its query left, None before."""
+
+    task: "asyncio.Task[Resolved | None]"
+    sent: float | None = None
 
 
 class BearerResolver:
     """Misses are single-flight per token, and few at a time: a flood of unknown tokens must not take the pool."""
 
     def __init__(
-        self, db: Database, cache: BearerCache, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        db: Database,
+        cache: BearerCache,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._db = db
         self._cache = cache
         self._now = now
+        self._monotonic = monotonic
         self._queries = asyncio.Semaphore(_CONCURRENT_QUERIES)
-        self._flights: dict[bytes, asyncio.Task[Resolved | None]] = {}
+        self._flights: dict[bytes, _Flight] = {}
 
     async def resolve(self, token: str) -> Resolved | None:
         """None for a token that is unknown, expired, revoked, idle for too long, or whose person is disabled.
@@ -53,18 +71,31 @@ class BearerResolver:
 
     async def _fly(self, digest: bytes) -> Resolved | None:
         flight = self._flights.get(digest)
-        if flight is None:
+        if flight is None or self._is_late(flight):
             if len(self._flights) >= _WAITING_LIMIT:
                 raise Unavailable(
                     "overloaded", "Too many sign-ins are being checked at once. Try again in a second.", retry_after=1
                 )
-            flight = asyncio.create_task(self._query(digest))
-            self._flights[digest] = flight
-            flight.add_done_callback(lambda _: self._flights.pop(digest, None))
-        return await asyncio.shield(flight)
+            flight = self._take_off(digest)
+        return await asyncio.shield(flight.task)
+
+    def _take_off(self, digest: bytes) -> _Flight:
+        flight = _Flight(asyncio.create_task(self._query(digest)))
+        self._flights[digest] = flight
+
+        def land(_: object) -> None:
+            if self._flights.get(digest) is flight:
+                del self._flights[digest]
+
+        flight.task.add_done_callback(land)
+        return flight
+
+    def _is_late(self, flight: _Flight) -> bool:
+        return flight.sent is not None and self._monotonic() - flight.sent > _JOIN_SECONDS
 
     async def _query(self, digest: bytes) -> Resolved | None:
         async with self._queries:
+            self._flights[digest].sent = self._monotonic()
             generation = self._cache.generation
             resolved = await store.resolve(self._db, digest)
         if resolved is None or not self._usable(resolved):

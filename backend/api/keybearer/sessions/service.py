@@ -98,9 +98,8 @@ class Sessions:
         await self._end(tx, principal, [principal.session_id])
 
     async def erase(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
-        ids = [session.id for session in await store.list_of(tx, tenant_id, user_id)]
-        await store.remove(tx, tenant_id, user_id, ids)
-        await bearers.remove(tx, tenant_id, "session", ids)
+        removed = await store.erase(tx, tenant_id, user_id)
+        await bearers.remove(tx, tenant_id, "session", removed)
 
     async def _resolve(self, request: Request) -> Resolved | None:
         token = self.cookie.read(request.headers.get("cookie", "").encode("latin-1"))

@@ -87,6 +87,16 @@ async def remove(tx: Transaction, tenant_id: UUID, user_id: UUID, ids: Iterable[
     return list(removed.scalars())
 
 
+async def erase(tx: Transaction, tenant_id: UUID, user_id: UUID) -> list[UUID]:
+    """All of a person's, expired ones too: the person cannot go while a row names them."""
+    removed = await tx.execute(
+        delete(sessions)
+        .where(sessions.c.tenant_id == tenant_id, sessions.c.user_id == user_id)
+        .returning(sessions.c.id)
+    )
+    return list(removed.scalars())
+
+
 async def remove_expired(tx: Transaction) -> int:
     return (await tx.execute(delete(sessions).where(sessions.c.expires_at < func.now()))).rowcount
 

@@ -1,6 +1,6 @@
 """How a flow fails. Each code is a page in the UI, a ledger entry and a paragraph in docs/troubleshooting.md."""
 
-from keybearer.kit.errors import BadInput, Conflict, Forbidden, NotFound, UpstreamFailed
+from keybearer.kit.errors import BadInput, Conflict, Forbidden, NotFound, NotSignedIn, UpstreamFailed
 
 
 def consent_denied() -> Forbidden:
@@ -57,7 +57,5 @@ def confirmation_mismatch() -> BadInput:
     )
 
 
-def id_token_invalid() -> UpstreamFailed:
-    return UpstreamFailed(
-        "id_token_invalid", "What the provider said about you could not be verified. Nothing was changed. Try again."
-    )
+def account_gone() -> NotSignedIn:
+    return NotSignedIn("not_signed_in", "This account was deleted already.")

@@ -17,7 +17,7 @@ from keybearer.kit.database import Database
 from keybearer.kit.principal import Principal
 from keybearer.providers.model import Provider
 from keybearer.providers.service import Providers
-from keybearer.signin import errors, store
+from keybearer.signin import errors, model, store
 from keybearer.signin.model import FLOW_LIFETIME, LINK, Flow, Secrets
 from keybearer.tenancy.model import Tenant
 
@@ -52,11 +52,11 @@ class Flows:
         self._now = now
 
     async def begin(self, tenant: Tenant, wish: Wish, browser_secret: str | None) -> Departure:
-        """`browser_secret` is what the browser's cookie holds already: tabs share it."""
+        """`browser_secret` is what the browser's cookie holds."""
         provider = wish.provider
         if not provider.configured:
             raise errors.not_configured()
-        state, browser = secrets.token_urlsafe(32), browser_secret or secrets.token_urlsafe(32)
+        state, browser = secrets.token_urlsafe(32), model.browser_secret(browser_secret)
         kept, redirect_uri = Secrets.new(), tenant.origin + provider.callback
         # Built first: it may need the provider's discovery document, and no transaction waits for that.
         url = await self._providers.authorize_url(

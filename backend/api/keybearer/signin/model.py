@@ -11,6 +11,7 @@ from keybearer.kit.errors import BadInput
 FLOW_LIFETIME = timedelta(minutes=10)
 SIGN_IN, LINK, CONNECT = "sign_in", "link", "connect"
 
+_BROWSER_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,511}")
 
 
@@ -41,6 +42,13 @@ class Flow:
     expires_at: datetime
     used: bool
     sealed_secrets: bytes = field(repr=False)
+
+
+def browser_secret(presented: str | None) -> str:
+    """What the browser's cookie holds already, since its tabs share it; a new one for anything not made here."""
+    if presented is not None and _BROWSER_SECRET.fullmatch(presented):
+        return presented
+    return secrets.token_urlsafe(32)
 
 
 def local_path(return_to: str) -> str:

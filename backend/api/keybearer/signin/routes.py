@@ -22,8 +22,9 @@ from keybearer.signin.model import CONNECT, LINK, local_path
 from keybearer.signin.service import Arrival, Callback, SignIn
 from keybearer.tenancy.service import tenant_of
 
-FLOW_COOKIE = "keybearer_flow"
 _FLOW_COOKIE_SECONDS = 3600
+# RFC 6749 section 3.3: neither spaces, which separate scopes, nor anything that is not visible.
+_SCOPE = r"^[!#-\[\]-~]{1,200}$"
 
 Caller = Annotated[Principal, Depends(current_principal)]
 ProviderName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{1,31}$")]
@@ -33,7 +34,7 @@ ReturnTo = Annotated[str, Query(max_length=512)]
 class StartConnection(Wire):
     """What to ask the provider for. Without `scopes`, the provider's default ones."""
 
-    scopes: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=100)] | None = None
+    scopes: Annotated[list[Annotated[str, Field(pattern=_SCOPE)]], Field(max_length=100)] | None = None
     return_to: str = "/connections"
     connection: UUID | None = Field(default=None, description="The connection to renew, if it is one that broke.")
 
@@ -82,10 +83,12 @@ def routes(
     secure: bool,
 ) -> APIRouter:
     router = APIRouter(tags=["sign-in"])
+    # As with the session's cookie: the prefix keeps other hosts of the same site from planting one of theirs.
+    flow_cookie = "__Host-keybearer_flow" if secure else "keybearer_flow"
 
     def depart(response: Response, departure: Departure) -> None:
         response.set_cookie(
-            FLOW_COOKIE,
+            flow_cookie,
             departure.browser_secret,
             max_age=_FLOW_COOKIE_SECONDS,
             path="/",
@@ -101,7 +104,7 @@ def routes(
     ) -> Response:
         """Sends the browser to the provider to sign in, or with `link` to add it to the account."""
         linking = await current_principal(request) if link else None
-        tenant, browser = tenant_of(request.scope), request.cookies.get(FLOW_COOKIE)
+        tenant, browser = tenant_of(request.scope), request.cookies.get(flow_cookie)
         departure = await sign_in.begin_sign_in(tenant, provider, local_path(return_to), browser, linking)
         response = RedirectResponse(departure.authorize_url, 302)
         depart(response, departure)
@@ -119,7 +122,7 @@ def routes(
             tuple(body.scopes) if body.scopes is not None else None,
             local_path(body.return_to),
             body.connection,
-            request.cookies.get(FLOW_COOKIE),
+            request.cookies.get(flow_cookie),
         )
         depart(response, departure)
         return AuthorizeUrl(authorize_url=departure.authorize_url)
@@ -131,7 +134,7 @@ def routes(
             state=query.get("state", ""),
             code=query.get("code"),
             error=query.get("error"),
-            browser_secret=request.cookies.get(FLOW_COOKIE),
+            browser_secret=request.cookies.get(flow_cookie),
             user_agent=request.headers.get("user-agent", ""),
             principal=await find_principal(request),
         )

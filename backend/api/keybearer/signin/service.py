@@ -14,7 +14,7 @@ from keybearer.kit.errors import KeybearerError, Unavailable
 from keybearer.kit.principal import Principal
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
-from keybearer.providers.errors import IdentityInvalid, TokenRequestFailed
+from keybearer.providers.errors import TokenRequestFailed
 from keybearer.providers.identity_answer import ProviderIdentity
 from keybearer.providers.model import Provider
 from keybearer.providers.service import Providers
@@ -94,9 +94,12 @@ class SignIn:
         connection_id: UUID | None,
         browser_secret: str | None,
     ) -> Departure:
+        """Raises NotFound("connection_not_found") for a connection to renew that is not the caller's."""
         provider = self._providers.get_provider(name)
         if provider.auth != "oauth2":
             raise errors.needs_fields()
+        if connection_id is not None:
+            await self._vault.get_connection(principal, connection_id)
         wish = Wish(CONNECT, provider, scopes or provider.default_scopes, return_to, principal, connection_id)
         return await self._flows.begin(tenant, wish, browser_secret)
 
@@ -123,6 +126,8 @@ class SignIn:
         tenant_id, user_id = principal.tenant_id, principal.user_id
         await self._vault.revoke_all(tenant_id, user_id)
         async with self._db.transaction(tenant_id) as tx:
+            if not await self._identities.claim(tx, tenant_id, user_id):
+                raise errors.account_gone()
             await self._ledger.record(
                 tx, Entry(tenant_id=tenant_id, action="account.erased", actor_kind="person", user_id=user_id)
             )
@@ -161,8 +166,6 @@ class SignIn:
             if error.kind in {"transient", "unknown"}:
                 raise Unavailable("provider_unavailable", "The provider did not answer. Try again.") from error
             raise errors.provider_error() from error
-        except IdentityInvalid as error:
-            raise errors.id_token_invalid() from error
 
     async def _sign_in(self, tenant: Tenant, callback: Callback, identity: ProviderIdentity) -> str:
         presented = _presented(callback.provider, identity)
@@ -191,6 +194,8 @@ class SignIn:
     ) -> None:
         assert flow.user_id is not None, "only a sign-in has no person"
         async with self._db.transaction(tenant.id) as tx:
+            if not await self._identities.hold(tx, tenant.id, flow.user_id):
+                raise errors.session_mismatch()
             if flow.kind == LINK:
                 await self._identities.link(tx, tenant.id, flow.user_id, _presented(provider, identity))
                 return
@@ -205,19 +210,22 @@ class SignIn:
             )
 
     async def _record_failure(self, tenant: Tenant, flow: Flow | None, callback: Callback, code: str) -> None:
-        kind = flow.kind if flow else SIGN_IN
+        kind, user_id = (flow.kind, flow.user_id) if flow else (SIGN_IN, None)
         if kind == SIGN_IN:
             metrics.ATTEMPTS.labels(callback.provider.name, code).inc()
-        entry = Entry(
-            tenant_id=tenant.id,
-            action="connection.failed" if kind == CONNECT else "sign_in.failed",
-            outcome="denied" if code == "consent_denied" else "failed",
-            actor_kind="person",
-            user_id=flow.user_id if flow else None,
-            provider=callback.provider.name,
-            code=code,
-        )
         async with self._db.transaction(tenant.id) as tx:
+            # Recording something of a person who is gone would give them a data key again.
+            if user_id is not None and not await self._identities.hold(tx, tenant.id, user_id):
+                user_id = None
+            entry = Entry(
+                tenant_id=tenant.id,
+                action="connection.failed" if kind == CONNECT else "sign_in.failed",
+                outcome="denied" if code == "consent_denied" else "failed",
+                actor_kind="person",
+                user_id=user_id,
+                provider=callback.provider.name,
+                code=code,
+            )
             await self._ledger.record(tx, entry)
 
 

@@ -13,6 +13,8 @@ from keybearer.kit.settings import LOOPBACK_NAMES, Settings, host_name, is_loopb
 from keybearer.tenancy import store
 from keybearer.tenancy.model import DEFAULT_ID, Directory, Tenant
 
+_RETRY_SECONDS = 1.0
+
 log = structlog.get_logger(__name__)
 
 
@@ -23,6 +25,7 @@ class Tenancy:
         self._db = db
         self._settings = settings
         self._directory = Directory({}, frozenset())
+        self._outdated = False
         self._reload: asyncio.Task[None] | None = None
 
     @property
@@ -45,22 +48,35 @@ class Tenancy:
         tenants: dict[str, Tenant] = {}
         for row in rows:
             tenant = Tenant(row.id, row.slug, row.name, self._origin(row))
-            hosts = (*row.hosts, self._settings.public_host) if row.id == DEFAULT_ID else row.hosts
+            hosts = [host_name(host) for host in row.hosts]
+            if row.id == DEFAULT_ID:
+                hosts.append(self._settings.public_host)
             tenants.update(dict.fromkeys(hosts, tenant))
         self._directory = Directory(tenants, self._settings.internal_hosts)
 
     def notified(self, kind: str, _subject: str) -> None:
         if kind == "tenant":
-            self._reload = asyncio.create_task(self._start_again())
+            self._read_again()
 
     def disconnected(self) -> None:
-        """Tenants change rarely; the next notification or start reads them again."""
+        """A change may have been missed."""
+        self._read_again()
 
-    async def _start_again(self) -> None:
-        try:
-            await self.start()
-        except Unavailable:
-            log.warning("tenancy.reload_failed")
+    def _read_again(self) -> None:
+        """One reading at a time, or an older answer could come last."""
+        self._outdated = True
+        if self._reload is None or self._reload.done():
+            self._reload = asyncio.create_task(self._reading(), name="tenancy-reload")
+
+    async def _reading(self) -> None:
+        while self._outdated:
+            self._outdated = False
+            try:
+                await self.start()
+            except Unavailable:
+                log.warning("tenancy.reload_failed")
+                self._outdated = True
+                await asyncio.sleep(_RETRY_SECONDS)
 
     def _origin(self, row: store.TenantRow) -> str:
         if row.id == DEFAULT_ID or row.primary_host is None:
