@@ -4,6 +4,7 @@ import asyncio
 import json
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 import sqlalchemy
 from keybearer.keys.envelope import Owner, WrappedKey
@@ -12,7 +13,7 @@ from keybearer.kit import context
 from keybearer.kit.context import RequestContext
 from keybearer.kit.database import Database
 from keybearer.kit.errors import Unavailable
-from keybearer.ledger import record
+from keybearer.ledger import record, store
 from keybearer.ledger.calls import CallWriter
 from keybearer.ledger.model import Entry
 
@@ -112,6 +113,22 @@ async def test_calls_that_gather_share_a_transaction_and_keep_their_tenant(
     assert await superuser.fetchval("SELECT count(DISTINCT xid) FROM ledger") <= 3
 
 
+async def test_a_start_written_twice_is_there_once(db: Database, keys, person, key, superuser) -> None:
+    row = record.row_of(call(person), keys, key)
+    await store.append_calls(db, [row])
+    await store.append_calls(db, [row])  # as after an answer that was lost
+    assert await superuser.fetchval("SELECT count(*) FROM ledger") == 1
+
+
+async def test_calls_leave_no_tenant_behind_on_their_connection(database, keys, person, key, superuser) -> None:
+    db = Database(database.url, pool_size=1)
+    await store.append_calls(db, [record.row_of(call(person), keys, key)])
+    async with db.transaction(None) as tx:
+        assert (await tx.execute(sqlalchemy.text("SELECT count(*) FROM ledger"))).scalar() == 0
+    await db.close()
+    assert await superuser.fetchval("SELECT count(*) FROM ledger") == 1
+
+
 async def test_ends_are_written_soon_and_at_stop(db, keys, person, key, superuser) -> None:
     writer = CallWriter(db, keys)
     await writer.start()
@@ -141,7 +158,7 @@ async def test_a_call_that_cannot_be_stored_refuses_itself_alone(writer, person,
         writer.started(call(person), key),
         return_exceptions=True,
     )
-    assert [type(answer) for answer in answers] == [type(None), sqlalchemy.exc.IntegrityError, type(None)]
+    assert [type(answer) for answer in answers] == [type(None), asyncpg.ForeignKeyViolationError, type(None)]
     assert await superuser.fetchval("SELECT count(*) FROM ledger") == 2
 
 

@@ -1,4 +1,4 @@
-"""What works across tenants: the one statement that writes every tenant's calls, the sealer, and reading to verify."""
+"""What works across tenants: the sealer, and reading to verify."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,6 @@ from keybearer.kit.database import Database, Transaction
 from keybearer.ledger import chain, metrics, store
 from keybearer.ledger.chain import NO_BATCH, Batch, Seal, StoredRow
 from keybearer.ledger.checkpoint import micros, public_form
-from keybearer.ledger.model import Row
 from keybearer.ledger.store import HIGHEST_XID, Horizon
 from keybearer.ledger.verify import Remainder
 
@@ -18,21 +17,6 @@ SEAL_SECONDS = 1.0
 _BATCH_ROWS = 10_000
 
 log = structlog.get_logger(__name__)
-
-
-async def append_started(db: Database, rows: Sequence[Row]) -> None:
-    """All tenants in one statement and one commit.
-
-    A transaction for each tenant would cost a commit each, and one person's calls would wait for strangers'. Each row's
-    tenant comes from a resolved grant, never from a request's own words, and its ciphertext opens in that tenant alone.
-    """
-    async with system.transaction(db) as tx:
-        await store.append(tx, rows)
-
-
-async def append_finished(db: Database, rows: Sequence[Row]) -> None:
-    async with system.transaction(db) as tx:
-        await store.append_once(tx, rows)
 
 
 class Sealer:

@@ -17,7 +17,7 @@ from keybearer.keys.service import Keys
 from keybearer.kit import faults
 from keybearer.kit.database import Database
 from keybearer.kit.errors import Unavailable
-from keybearer.ledger import background, record
+from keybearer.ledger import record, store
 from keybearer.ledger.model import Entry, Row
 
 _GATHER_SECONDS = 0.001
@@ -131,7 +131,7 @@ class CallWriter:
 
     async def _insert_started(self, batch: Sequence[Waiting]) -> None:
         try:
-            await background.append_started(self._db, [row for row, _ in batch])
+            await store.append_calls(self._db, [row for row, _ in batch])
         except Exception as error:  # noqa: BLE001 -- whoever waits is told, whatever it is
             if len(batch) > 1 and not isinstance(error, Unavailable):
                 for one in batch:  # one row that cannot be stored must not refuse everybody's calls
@@ -150,7 +150,7 @@ class CallWriter:
         """False when the database is away; the rows then stay."""
         batch = _take(self._finished)
         try:
-            await _each_or_all(batch, lambda rows: background.append_finished(self._db, rows))
+            await _each_or_all(batch, lambda rows: store.append_calls(self._db, rows))
         except (Unavailable, asyncio.CancelledError) as error:
             self._finished.extendleft(reversed(batch))
             if isinstance(error, asyncio.CancelledError):
