@@ -14,7 +14,7 @@ export class ApiProblem extends Error {
     this.status = problem.status;
     this.code = problem.code;
     this.title = problem.title;
-    this.requestId = problem.request_id ?? null;
+    this.requestId = problem.request_id === "" ? null : problem.request_id;
     this.docs = /^https?:\/\//.test(problem.type) ? problem.type : null;
   }
 }

@@ -10,6 +10,8 @@ export function useConnections() {
   return useQuery({
     queryKey: keys.connections,
     queryFn: ({ signal }) => get<Page<Connection>>("/connections", {}, signal),
+    // A connection in use moves its "last used", and no event says so.
+    refetchInterval: 15_000,
   });
 }
 

@@ -45,7 +45,7 @@ function Code({ problem }: { problem: ApiProblem }) {
           <code>{problem.code}</code>
         </a>
       )}
-      {problem.requestId !== null && problem.requestId !== "" && <code>{problem.requestId}</code>}
+      {problem.requestId !== null && <code>{problem.requestId}</code>}
     </p>
   );
 }
