@@ -93,16 +93,6 @@ class Database:
         await self._call(function, arguments)
 
     async def _call(self, function: str, arguments: tuple[object, ...]) -> list[asyncpg.Record]:
-        return await self._call(function, arguments)
-
-    async def write(self, function: str, *arguments: object) -> None:
-        """The same for a function that writes: one round trip and a commit of its own.
-
-        Only for what may run twice without doing more, because an answer that was lost is asked for again.
-        """
-        await self._call(function, arguments)
-
-    async def _call(self, function: str, arguments: tuple[object, ...]) -> list[asyncpg.Record]:
         placeholders = ", ".join(f"${n}" for n in range(1, len(arguments) + 1))
         query = f"SELECT * FROM {function}({placeholders})"  # noqa: S608 -- names of our own functions, never input
 
