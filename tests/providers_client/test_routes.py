@@ -42,9 +42,9 @@ def listed(tmp_path: Path, outbound):
     (tmp_path / "weather.yaml").write_text("extends: api_key\ntitle: Weather\napis: [{base: https://w.example.com}]\n")
     (tmp_path / "notion.yaml").write_text("client_id: our-client\n")
     (tmp_path / "notion.secret").write_text("planted-client-secret")
-    providers = Providers(catalogue.load(tmp_path), outbound())
 
     async def ask(principal: Principal | None) -> dict[str, dict[str, object]]:
+        providers = Providers(catalogue.load(tmp_path), outbound())
         app = FastAPI()
         app.state.authenticator = Authenticator(principal)
         app.include_router(routes(providers), prefix="/api")
@@ -72,8 +72,16 @@ async def test_strangers_see_where_they_can_sign_in(listed) -> None:
 async def test_people_see_all(listed) -> None:
     found = await listed(ALICE)
     assert {"google", "spotify", "github", "weather", "notion"} <= found.keys()
+    assert not {"api_key", "oauth2", "oidc"} & found.keys()
     assert (found["google"]["configured"], found["spotify"]["configured"]) == (True, False)
     assert {"name": "openid", "title": "Know who you are"} in found["google"]["scopes"]
+
+
+async def test_a_generic_entry_shows_once_it_is_set_up(listed, tmp_path: Path) -> None:
+    (tmp_path / "oidc.yaml").write_text("title: Ours\nissuer: https://ours.example.com\nclient_id: our-client\n")
+    (tmp_path / "oidc.secret").write_text("planted-client-secret")
+    assert (await listed(ALICE))["oidc"]["title"] == "Ours"
+    assert "oidc" in await listed(None)
 
 
 async def test_a_form_says_what_to_ask_for(listed) -> None:

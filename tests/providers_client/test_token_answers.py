@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from keybearer.kit.outbound import Answer
-from keybearer.providers import oauth
+from keybearer.providers import catalogue, oauth
 from keybearer.providers.errors import TokenRequestFailed
 from keybearer.providers.model import Provider
 from keybearer.providers.tokens import TokenAnswer, read_answer
@@ -124,6 +124,27 @@ def test_a_body_that_is_too_long_is_no_answer() -> None:
 )
 def test_refusals_with_200(content: object, kind: str) -> None:
     assert failure(answer(200, content), QUIRKY).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ({"error": "unauthorized_client", "error_description": "refresh_token is invalid"}, "invalid_grant"),
+        ({"error": "unauthorized_client", "error_description": "grant type not allowed"}, "invalid_client"),
+        ({"error": "unauthorized_client"}, "invalid_client"),
+        ({"error": "invalid_client", "error_description": "refresh_token"}, "invalid_client"),
+        ({"error": "invalid_grant", "error_description": "Unknown or invalid refresh token."}, "invalid_grant"),
+        ({"error": "access_denied", "error_description": "refresh_token"}, "other"),
+    ],
+)
+def test_a_dead_refresh_token_under_another_word(content: object, kind: str) -> None:
+    atlassian = catalogue.load(None)["atlassian"]
+    assert failure(answer(403, content), atlassian).kind == kind
+
+
+def test_the_other_word_means_nothing_without_the_quirk() -> None:
+    refusal = answer(403, {"error": "unauthorized_client", "error_description": "refresh_token is invalid"})
+    assert failure(refusal).kind == "invalid_client"
 
 
 def test_with_the_quirk_a_good_answer_is_still_good() -> None:

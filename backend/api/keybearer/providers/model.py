@@ -31,6 +31,7 @@ QUIRKS: Mapping[str, str] = {
     "error_with_200": "the token endpoint refuses with 200 and an `error` member (or `ok: false`)",
     "issuer_by_tid": "the issuer's `{tenantid}` is to be filled with the id_token's `tid` before comparing",
     "json_token_request": "the token endpoint takes a JSON body instead of a form",
+    "refresh_unauthorized_client": "a dead refresh token is refused as `unauthorized_client` that describes it",
     "userinfo_graphql": "userinfo is a POST of `{viewer{id name email avatarUrl}}` as GraphQL",
     "userinfo_post": "userinfo is a POST without a body",
 }

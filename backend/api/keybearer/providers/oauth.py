@@ -141,7 +141,8 @@ def read(provider: Provider, answer: Answer, clock: Callable[[], float] = time.t
     document = members(answer)
     if answer.status not in {200, 201} or refuses_with_200(provider, document):
         code = _code(document)
-        raise TokenRequestFailed(_kind(provider, code), status=answer.status, code=code)
+        kind = "invalid_grant" if _refuses_refresh_token(provider, document) else _kind(provider, code)
+        raise TokenRequestFailed(kind, status=answer.status, code=code)
     try:
         return read_answer(document, token_path=provider.token_path, assumed_expires_in=provider.assumed_expires_in)
     except ValueError:
@@ -163,6 +164,13 @@ def refuses_with_200(provider: Provider, document: Mapping[str, object]) -> bool
 def _kind(provider: Provider, code: str) -> FailureKind:
     known = _KINDS_WITH_200 if "error_with_200" in provider.quirks else {}
     return _KINDS.get(code) or known.get(code, "other")
+
+
+def _refuses_refresh_token(provider: Provider, document: Mapping[str, object]) -> bool:
+    """The word alone would not do: by RFC 6749 it is about us, and then no person can mend it by consenting again."""
+    if "refresh_unauthorized_client" not in provider.quirks or document.get("error") != "unauthorized_client":
+        return False
+    return "refresh_token" in str(document.get("error_description"))
 
 
 def _code(document: Mapping[str, object]) -> str:

@@ -72,11 +72,15 @@ def routes(providers: Providers) -> APIRouter:
     async def list_providers(
         principal: Annotated[Principal | None, Depends(find_principal)],
     ) -> Page[ProviderWire]:
-        """Strangers see those that they can sign in with here; signed-in people see all, set up or not."""
+        """Strangers see those that they can sign in with here; signed-in people see all, set up or not.
+
+        The generic entries are patterns for an installation's own providers, and nothing to connect by themselves.
+        """
         shown = [
             provider
             for provider in providers.all()
-            if principal is not None or (provider.sign_in and provider.configured)
+            if provider.configured or (principal is not None and not provider.generic)
+            if principal is not None or provider.sign_in
         ]
         return Page(items=[_wire(provider) for provider in shown])
 

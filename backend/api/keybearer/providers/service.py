@@ -129,6 +129,20 @@ class Providers:
         """Raises IdentityInvalid, or Unavailable (`provider_unavailable`)."""
         return await self._identities.identify(provider, answer, nonce=nonce)
 
+    async def reachable(self, provider: Provider) -> str | None:
+        """What is wrong with reaching it, in a sentence; None when its token endpoint answers at all."""
+        try:
+            endpoint = (await self._discovery.metadata(provider)).token
+        except Unavailable as error:
+            return error.detail
+        if endpoint is None:
+            return "no token endpoint is known; see docs/providers.md"
+        try:
+            await self._outbound.fetch("GET", endpoint)
+        except NotAnswered as failure:
+            return f"{endpoint} gives no answer ({failure.reason}); check the address, DNS and firewall"
+        return None
+
     async def _request_token(
         self, provider: Provider, grant: Mapping[str, str], *, client: tuple[str, str | None] | None = None
     ) -> TokenAnswer:
