@@ -1,7 +1,7 @@
 """HTTP clients whose calls go through Keybearer's proxy."""
 
 import os
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import Mapping
 
 import httpx2
 
@@ -72,26 +72,19 @@ def reason(text: str) -> dict[bytes, bytes]:
     return {b"Keybearer-Reason": line[:LONGEST_REASON].encode()}
 
 
-class _GrantAuth(httpx2.Auth):
+class _GrantAuth:
     """Adds the grant to calls of the proxy and to nothing else, wherever a URL or redirect may lead."""
 
     def __init__(self, grant: str, base: str) -> None:
         self._value = f"Bearer {grant}"
         self._base = httpx2.URL(base)
 
-    def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        self._sign(request)
-        yield request
-
-    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        self._sign(request)
-        yield request
-
-    def _sign(self, request: httpx2.Request) -> None:
+    def __call__(self, request: httpx2.Request) -> httpx2.Request:
         url, base = request.url, self._base
         same_origin = (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port)
         if same_origin and url.path.startswith(f"{base.path}/"):
             request.headers["Authorization"] = self._value
+        return request
 
 
 def _headers(connection: str | None, why: str | None) -> dict[bytes, bytes]:
