@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import httpx2
-from installation import Browser, Installation, free_port, installed
+from installation import Browser, Installation, Process, free_port
 from keybearer_sandbox.testing import RunningSandbox
 
 SPOTIFY_CALLBACK = "/api/spotify/callback"
@@ -37,19 +38,29 @@ class Sql:
             await connection.close()
 
 
+@dataclass
+class Site(Installation):
+    """An installation whose processes are remembered."""
+
+    running: list[Process] = field(default_factory=list)
+
+
 @contextmanager
 def site_of(
     folder: Path, database: Any, sandbox: RunningSandbox, *, processes: int = 1, **extra: str
-) -> Iterator[Installation]:
+) -> Iterator[Site]:
     """Spotify has a callback path of its own, as an installation may set it."""
-    with installed(folder / "installation", database.url, database.owner_url, sandbox, **extra) as site:
+    site = Site(folder / "installation", database.url, database.owner_url, sandbox, extra=extra)
+    try:
         spotify = site.folder / "providers" / "spotify.yaml"
         spotify.write_text(f"{spotify.read_text()}callback_path: {SPOTIFY_CALLBACK}\n")
         sandbox.register_redirect_uri(site.url + SPOTIFY_CALLBACK)
-        site.start()
+        site.running.append(site.start())
         for _ in range(processes - 1):
-            site.start(port=free_port())
+            site.running.append(site.start(port=free_port()))
         yield site
+    finally:
+        site.stop()
 
 
 def start(browser: Browser, provider: str = "google", **query: str) -> str:
