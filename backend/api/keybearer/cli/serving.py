@@ -18,6 +18,7 @@ from keybearer.bootstrap.services import open_services
 from keybearer.kit.settings import Settings
 
 _DRAIN_SECONDS = 10
+_LOOK_SECONDS = 1.0
 _BACKLOG = 2048
 
 log = structlog.get_logger(__name__)
@@ -44,9 +45,17 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 async def serve(
-    settings: Settings, public: socket.socket, internal_socket: socket.socket, ready: Callable[[], None] = lambda: None
+    settings: Settings,
+    public: socket.socket,
+    internal_socket: socket.socket,
+    *,
+    ready: Callable[[], None] = lambda: None,
+    sound: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Until SIGINT or SIGTERM; then requests under way finish and what is in memory is written."""
+    """Until SIGINT or SIGTERM; then requests under way finish and what is in memory is written.
+
+    `ready` is called once both ports answer. It ends too when `sound` says that what it stands on is gone.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -61,7 +70,7 @@ async def serve(
             await asyncio.sleep(0.005)
         log.info("server.ready", public_url=settings.public_url)
         ready()
-        stop = asyncio.create_task(stopping.wait())
+        stop = asyncio.create_task(_until(stopping, sound))
         await asyncio.wait([stop, *running], return_when=asyncio.FIRST_COMPLETED)
         log.info("server.stopping")
         services.events.stop()
@@ -69,6 +78,12 @@ async def serve(
             one.should_exit = True
         await asyncio.gather(*running)
         stop.cancel()
+
+
+async def _until(stopping: asyncio.Event, sound: Callable[[], bool]) -> None:
+    while not stopping.is_set() and sound():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS)
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:

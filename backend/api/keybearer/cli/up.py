@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -28,19 +29,23 @@ def up(*, port: int, data: Path, dev: bool) -> None:
     public, internal = _listen(port)
     with ExitStack() as stack:
         server = stack.enter_context(postgres.running(folder.path, progress=_say))
-        environment = _environment(folder, server, port)
+        environment = {**_environment(folder, server, port), **_given()}
         asyncio.run(_prepare(folder, server, environment["KEYBEARER_MIGRATION_DATABASE_URL"]))
         sandbox_url = _start_sandbox(stack, folder, port, environment["KEYBEARER_PUBLIC_URL"])
         folder.write_environment(environment)
-        everything = {**environment, **_given()}
         if dev:
             public.close()
             internal.close()
-            development.serve(everything, port, port + _API_BEHIND_VITE)
+            development.serve(environment, port, port + _API_BEHIND_VITE)
             return
-        found = settings.read(everything)
+        found = settings.read(environment)
         logs.configure(level=found.log_level, style=found.log_format)
-        serving.run(serving.serve(found, public, internal, lambda: _welcome(found.public_url, sandbox_url, data)))
+        welcome = partial(_welcome, found.public_url, sandbox_url, data)
+        serving.run(serving.serve(found, public, internal, ready=welcome, sound=server.is_running))
+        if not server.is_running():
+            raise postgres.PostgresError(
+                f"The database ended by itself; {server.log} says why. Nothing acknowledged is lost. Start again."
+            )
     _say("Stopped.")
 
 

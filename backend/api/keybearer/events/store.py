@@ -6,8 +6,9 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, func, insert, text
 
 from keybearer.events.model import Arrived, Event, Position
-from keybearer.events.tables import XID8, outbox
+from keybearer.events.tables import outbox
 from keybearer.kit.database import Transaction
+from keybearer.kit.tables import XID8
 
 # One statement, so that both are of the same snapshot: whatever is below `horizon` and not here never will be.
 _ARRIVED = text(

@@ -2,19 +2,8 @@
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import UserDefinedType
 
-from keybearer.kit.tables import metadata
-
-
-class XID8(UserDefinedType[int]):
-    """PostgreSQL's 64-bit transaction id, which never wraps."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: object) -> str:
-        return "xid8"
-
+from keybearer.kit.tables import XID8, metadata
 
 outbox = Table(
     "outbox",

@@ -3,6 +3,7 @@
 import stat
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
@@ -29,7 +30,7 @@ class Ui:
         if scope["path"].startswith(_NOT_PAGES):
             raise NotFound("not_found", "There is nothing at this address. Check the path.")
         if scope["method"] not in {"GET", "HEAD"}:
-            return Response(status_code=405, headers={"Allow": "GET, HEAD"})
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
         path, is_asset = scope["path"], scope["path"].startswith("/assets/")
         _, found = self._files.lookup_path(path.lstrip("/"))
         if found is None or not stat.S_ISREG(found.st_mode) or path == "/index.html":

@@ -46,6 +46,21 @@ _EXAMPLE: JsonDict = {
 }
 
 
+_CHECKPOINT: JsonDict = {
+    "no": 312,
+    "era": 1,
+    "from_xid": "90210",
+    "to_xid": "90377",
+    "count": 41,
+    "root": "8f0e4d3c2b1a09f8e7d6c5b4a3928170",
+    "previous_hash": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    "hash": "102132435465768798a9bacbdcedfe0f",
+    "sealed_at": "2026-11-22T18:03:12Z",
+    "key_id": "k1",
+    "signature": "c2lnbmF0dXJl",
+}
+
+
 class Actor(Wire):
     """Who did it. `name` is null once the person was erased."""
 
@@ -69,7 +84,7 @@ class UsedConnection(Wire):
 class EntryWire(Wire):
     """One thing that happened. `detail` is null where the person's data was erased; the entry itself stays."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(title="LedgerEntry", json_schema_extra={"examples": [_EXAMPLE]})
 
     id: str
     at: datetime
@@ -95,6 +110,8 @@ class EntryWire(Wire):
 
 class CheckpointWire(Wire):
     """The newest signed batch. Keep it elsewhere: with it, `keybearer ledger verify` sees a cut-off end."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_CHECKPOINT]})
 
     no: int
     era: int

@@ -13,10 +13,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from keybearer.keys.envelope import WrappedKey
 from keybearer.kit.database import Database, Transaction
+from keybearer.kit.tables import XID8
 from keybearer.ledger.chain import Batch, Seal, StoredRow
 from keybearer.ledger.checkpoint import instant
 from keybearer.ledger.model import Item, Row, outcome_now
-from keybearer.ledger.tables import XID8, batches
+from keybearer.ledger.tables import batches
 
 _COLUMNS = tuple(field.name for field in fields(Row))
 _UUIDS = ("tenant_id", "uid", "user_id", "grant_id", "connection_id", "call_id", "dek_id")

@@ -1,19 +1,8 @@
 """Rows of the ledger, the signed batches that seal them, and the eras between restores."""
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, LargeBinary, Table, Text, Uuid
-from sqlalchemy.types import UserDefinedType
 
-from keybearer.kit.tables import metadata
-
-
-class XID8(UserDefinedType[int]):
-    """PostgreSQL's 64-bit transaction id, which never wraps."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: object) -> str:
-        return "xid8"
-
+from keybearer.kit.tables import XID8, metadata
 
 ledger = Table(
     "ledger",

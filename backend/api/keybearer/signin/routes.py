@@ -1,12 +1,14 @@
 """The browser's way to a provider and back, linked identities, and account deletion."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 from starlette.responses import RedirectResponse
 
 from keybearer.http.principal import current_principal, find_principal
@@ -31,8 +33,26 @@ ProviderName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{1,31}$")]
 ReturnTo = Annotated[str, Query(max_length=512)]
 
 
+_IDENTITY: JsonDict = {
+    "id": "0198a7c0-5d6e-7a00-8c22-9f3b2a1c4d5e",
+    "provider": "google",
+    "title": "Google",
+    "icon": "google",
+    "email": "alice@example.com",
+    "created_at": "2026-11-22T18:00:00Z",
+    "last_sign_in_at": "2026-11-22T18:00:00Z",
+}
+_START: JsonDict = {"scopes": ["user-modify-playback-state"], "return_to": "/connections"}
+
+
+def _shown(example: JsonDict) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
 class StartConnection(Wire):
     """What to ask the provider for. Without `scopes`, the provider's default ones."""
+
+    model_config = _shown(_START)
 
     scopes: Annotated[list[Annotated[str, Field(pattern=_SCOPE)]], Field(max_length=100)] | None = None
     return_to: str = "/connections"
@@ -40,19 +60,33 @@ class StartConnection(Wire):
 
 
 class AuthorizeUrl(Wire):
+    """Where to send the browser."""
+
+    model_config = _shown({"authorize_url": "https://accounts.spotify.com/authorize?client_id=abc&state=xyz"})
+
     authorize_url: str
 
 
 class Confirmation(Wire):
+    """`confirm` is the address that GET /api/auth/me shows, or the name where there is none."""
+
+    model_config = _shown({"confirm": "alice@example.com"})
+
     confirm: Annotated[str, Field(max_length=400)]
 
 
 class Ended(Wire):
+    """How many sessions."""
+
+    model_config = _shown({"ended": 2})
+
     ended: int
 
 
 class IdentityWire(Wire):
     """A provider account that this person signs in with."""
+
+    model_config = _shown(_IDENTITY)
 
     id: UUID
     provider: str
@@ -83,34 +117,66 @@ def routes(
     secure: bool,
 ) -> APIRouter:
     router = APIRouter(tags=["sign-in"])
-    # As with the session's cookie: the prefix keeps other hosts of the same site from planting one of theirs.
-    flow_cookie = "__Host-keybearer_flow" if secure else "keybearer_flow"
+    cookie = _FlowCookie(secure)
+    _add_departures(router, sign_in, cookie)
+    _add_arrivals(router, sign_in, providers, sessions, cookie)
+    _add_identities(router, db, identities, providers)
+    _add_endings(router, db, sign_in, sessions, grants)
+    return router
 
-    def depart(response: Response, departure: Departure) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _FlowCookie:
+    """Binds a flow to the browser that began it."""
+
+    secure: bool
+
+    @property
+    def name(self) -> str:
+        # As with the session's cookie: the prefix keeps other hosts of the same site from planting one of theirs.
+        return "__Host-keybearer_flow" if self.secure else "keybearer_flow"
+
+    def read(self, request: Request) -> str | None:
+        return request.cookies.get(self.name)
+
+    def set(self, response: Response, departure: Departure) -> None:
         response.set_cookie(
-            flow_cookie,
+            self.name,
             departure.browser_secret,
             max_age=_FLOW_COOKIE_SECONDS,
             path="/",
-            secure=secure,
+            secure=self.secure,
             httponly=True,
             samesite="lax",
         )
         response.headers["Cache-Control"] = "no-store"
 
-    @router.get("/auth/{provider}/start", status_code=302, responses=problems(401, 404, 409, 422, 503))
-    async def start(
+
+def _add_departures(router: APIRouter, sign_in: SignIn, cookie: _FlowCookie) -> None:
+    @router.get(
+        "/auth/{provider}/start",
+        status_code=302,
+        response_class=RedirectResponse,
+        responses=problems(401, 404, 409, 422, 503),
+        summary="Go to a provider to sign in",
+    )
+    async def start_sign_in(
         provider: ProviderName, request: Request, return_to: ReturnTo = "/", link: bool = False
     ) -> Response:
         """Sends the browser to the provider to sign in, or with `link` to add it to the account."""
         linking = await current_principal(request) if link else None
-        tenant, browser = tenant_of(request.scope), request.cookies.get(flow_cookie)
+        tenant, browser = tenant_of(request.scope), cookie.read(request)
         departure = await sign_in.begin_sign_in(tenant, provider, local_path(return_to), browser, linking)
         response = RedirectResponse(departure.authorize_url, 302)
-        depart(response, departure)
+        cookie.set(response, departure)
         return response
 
-    @router.post("/connections/{provider}/start", responses=problems(401, 404, 409, 422, 503), tags=["connections"])
+    @router.post(
+        "/connections/{provider}/start",
+        responses=problems(401, 404, 409, 422, 503),
+        tags=["connections"],
+        summary="Begin to connect an account",
+    )
     async def start_connection(
         provider: ProviderName, body: StartConnection, principal: Caller, request: Request, response: Response
     ) -> AuthorizeUrl:
@@ -122,11 +188,15 @@ def routes(
             tuple(body.scopes) if body.scopes is not None else None,
             local_path(body.return_to),
             body.connection,
-            request.cookies.get(flow_cookie),
+            cookie.read(request),
         )
-        depart(response, departure)
+        cookie.set(response, departure)
         return AuthorizeUrl(authorize_url=departure.authorize_url)
 
+
+def _add_arrivals(
+    router: APIRouter, sign_in: SignIn, providers: Providers, sessions: Sessions, cookie: _FlowCookie
+) -> None:
     async def arrive(provider: Provider, request: Request) -> Response:
         query = request.query_params
         callback = Callback(
@@ -134,7 +204,7 @@ def routes(
             state=query.get("state", ""),
             code=query.get("code"),
             error=query.get("error"),
-            browser_secret=request.cookies.get(flow_cookie),
+            browser_secret=cookie.read(request),
             user_agent=request.headers.get("user-agent", ""),
             principal=await find_principal(request),
         )
@@ -145,8 +215,14 @@ def routes(
             sessions.cookie.set(response, arrival.session_token)
         return response
 
-    @router.get("/auth/{provider}/callback", status_code=303, responses=problems(404, 422))
-    async def callback(provider: ProviderName, request: Request) -> Response:
+    @router.get(
+        "/auth/{provider}/callback",
+        status_code=303,
+        response_class=RedirectResponse,
+        responses=problems(404, 422, 503),
+        summary="Come back from a provider",
+    )
+    async def finish_flow(provider: ProviderName, request: Request) -> Response:
         """Where a provider sends the browser back to; always leads on to a page."""
         return await arrive(providers.get_provider(provider), request)
 
@@ -159,20 +235,29 @@ def routes(
             include_in_schema=False,
         )
 
-    @router.get("/auth/identities", responses=problems(401))
+
+def _add_identities(router: APIRouter, db: Database, identities: IdentityService, providers: Providers) -> None:
+    @router.get("/auth/identities", responses=problems(401), summary="Accounts that you sign in with")
     async def list_identities(principal: Caller) -> Page[IdentityWire]:
         """The provider accounts that you sign in with."""
         async with db.transaction(principal.tenant_id) as tx:
             linked = await identities.identities_of(tx, principal.tenant_id, principal.user_id)
         return Page(items=[_wire(each, providers) for each in linked])
 
-    @router.delete("/auth/identities/{identity_id}", status_code=204, responses=problems(401, 404, 409))
-    async def unlink(identity_id: UUID, principal: Caller) -> None:
+    @router.delete(
+        "/auth/identities/{identity_id}",
+        status_code=204,
+        responses=problems(401, 404, 409),
+        summary="Sign in with an account no longer",
+    )
+    async def unlink_identity(identity_id: UUID, principal: Caller) -> None:
         """Stops accepting a provider account for signing in."""
         async with db.transaction(principal.tenant_id) as tx:
             await identities.unlink(tx, principal.tenant_id, principal.user_id, identity_id)
 
-    @router.delete("/auth/sessions", responses=problems(401), tags=["sessions"])
+
+def _add_endings(router: APIRouter, db: Database, sign_in: SignIn, sessions: Sessions, grants: GrantEnder) -> None:
+    @router.delete("/auth/sessions", responses=problems(401, 422), tags=["sessions"], summary="End your other sessions")
     async def end_other_sessions(
         principal: Caller, grants_too: Annotated[bool, Query(alias="grants")] = False
     ) -> Ended:
@@ -183,13 +268,11 @@ def routes(
                 await grants.end_all(tx, principal.tenant_id, principal.user_id)
         return Ended(ended=ended)
 
-    @router.delete("/auth/me", status_code=204, responses=problems(400, 401))
-    async def erase(body: Confirmation, principal: Caller, response: Response) -> None:
+    @router.delete("/auth/me", status_code=204, responses=problems(400, 401), summary="Delete your account")
+    async def erase_account(body: Confirmation, principal: Caller, response: Response) -> None:
         """Deletes the account. Tokens are revoked, stored data becomes unreadable; the ledger keeps its shape."""
         await sign_in.erase(principal, body.confirm)
         sessions.cookie.clear(response)
-
-    return router
 
 
 def _callback_route(provider: Provider, arrive: Any) -> Any:
