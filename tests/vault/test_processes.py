@@ -98,6 +98,37 @@ async def test_a_process_that_overslept_its_lease_stores_nothing(world, reach) -
     assert world.upstream.revoked == []
 
 
+async def test_a_late_answer_is_not_stored_under_anothers_lease(world, reach) -> None:
+    """Its successor has sent the same refresh token meanwhile, so only the successor's answer can be the last one."""
+    slow, quick = world.vault(lease=0.3), world.vault(lease=0.3)
+    connection = await world.connect(slow)
+    answered, may_store, asked, may_answer = (asyncio.Event() for _ in range(4))
+
+    async def oversleep() -> None:
+        if not answered.is_set():
+            answered.set()
+            await may_store.wait()
+
+    async def wait() -> None:
+        asked.set()
+        await may_answer.wait()
+
+    reach("refresh.answered", oversleep)
+    sleeper = asyncio.create_task(slow.access_token(TENANT, connection.id))
+    await answered.wait()
+    world.upstream.before = wait
+    successor = asyncio.create_task(quick.access_token(TENANT, connection.id))
+    await asked.wait()
+    may_store.set()
+    while len(await world.ledger()) == 0:
+        await asyncio.sleep(0.01)
+    assert await world.ledger() == [("connection.refresh_failed", "failed", "superseded")]
+    assert (await world.row(connection.id))["epoch"] == connection.epoch
+    may_answer.set()
+    assert {one.value for one in await asyncio.gather(sleeper, successor)} == {"Bearer access-2"}
+    assert world.upstream.asked == ["refresh-0"] * 2
+
+
 async def test_a_process_that_overslept_before_asking_does_not_ask(world, reach) -> None:
     slow, quick = world.vault(lease=0.3), world.vault(lease=0.3)
     connection = await world.connect(slow)
