@@ -1,0 +1,38 @@
+"""The table on the terminal and the measured part of docs/benchmarks.md; what explains it there is written by hand."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from figures import Figure
+
+_BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
+_HEADINGS = ("area", "figure", "here", "baseline", "compared", "target", "")
+
+
+def line(figure: Figure) -> str:
+    return "  ".join(cell for cell in _cells(figure) if cell != "–")
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """In Markdown, its columns aligned."""
+    rows = [_HEADINGS, *(_cells(figure) for figure in figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def write(page: Path, figures: Sequence[Figure], facts: str, seen: str) -> None:
+    """Replaces what stands between the two marks."""
+    before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{page} lost its marks {_BEGIN} and {_END}")
+    page.write_text(f"{before}{begin}\n\n{facts}\n\n{seen}\n\n{table(figures)}\n\n{end}{after}", encoding="utf-8")
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    verdict = {True: "met", False: "missed", None: ""}[figure.met]
+    return (figure.area, figure.what, figure.value, figure.baseline, figure.compared, figure.target, verdict)
