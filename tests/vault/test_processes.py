@@ -102,7 +102,7 @@ async def test_a_late_answer_is_not_stored_under_anothers_lease(world, reach) ->
     """Its successor has sent the same refresh token meanwhile, so only the successor's answer can be the last one."""
     slow, quick = world.vault(lease=0.3), world.vault(lease=0.3)
     connection = await world.connect(slow)
-    answered, may_store, asked, may_answer = (asyncio.Event() for _ in range(4))
+    answered, may_store, asked, may_answer, dropped = (asyncio.Event() for _ in range(5))
 
     async def oversleep() -> None:
         if not answered.is_set():
@@ -113,15 +113,18 @@ async def test_a_late_answer_is_not_stored_under_anothers_lease(world, reach) ->
         asked.set()
         await may_answer.wait()
 
+    async def tell() -> None:
+        dropped.set()
+
     reach("refresh.answered", oversleep)
+    reach("refresh.dropped", tell)
     sleeper = asyncio.create_task(slow.access_token(TENANT, connection.id))
     await answered.wait()
     world.upstream.before = wait
     successor = asyncio.create_task(quick.access_token(TENANT, connection.id))
     await asked.wait()
     may_store.set()
-    while len(await world.ledger()) == 0:
-        await asyncio.sleep(0.01)
+    await dropped.wait()
     assert await world.ledger() == [("connection.refresh_failed", "failed", "superseded")]
     assert (await world.row(connection.id))["epoch"] == connection.epoch
     may_answer.set()

@@ -149,6 +149,7 @@ class Endings:
             look = await store.look(tx, held.lease.tenant_id, held.lease.connection_id, held.lease.seen)
             await store.release(tx, held.lease, "superseded")
             await self._tell_failure(tx, held, "superseded", "", why)
+        await faults.reach("refresh.dropped")
         self._count(held, "superseded")
         log.warning("vault.refresh.dropped", connection=str(held.lease.connection_id))
         if look is None or look.state == "revoked":
