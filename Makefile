@@ -3,6 +3,8 @@
 PORT ?= 8080
 DATA ?= .keybearer
 ARGS ?=
+# A file's tests stay together, because they share servers.
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 
 # Compiled modules are kept, whatever the machine says: a start from source takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -35,7 +37,7 @@ dev: $(SYNCED) $(UI_PACKAGES) ## the same, reloading when the API or the UI chan
 
 test: $(SYNCED) $(UI_BUILD) ## all tests but the long ones
 	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && KEYBEARER_TEST_CHROMIUM="$$chromium" \
-		$(VENV)/bin/pytest -m "not long" $(ARGS)
+		$(VENV)/bin/pytest -m "not long" $(PARALLEL) $(ARGS)
 
 test-long: $(SYNCED) $(UI_BUILD) ## storms, full fuzzing, big streams and every fault
 	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && KEYBEARER_TEST_CHROMIUM="$$chromium" \
