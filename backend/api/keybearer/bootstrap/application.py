@@ -9,10 +9,12 @@ from keybearer.bootstrap.services import Services
 from keybearer.events import routes as events
 from keybearer.grants import routes as grants
 from keybearer.http import problems
+from keybearer.http.document import document, operation_id
 from keybearer.http.entry import Entry
 from keybearer.http.origin import OriginGuard
 from keybearer.http.principal import current_principal
 from keybearer.http.reference import reference_page
+from keybearer.http.schemas import About, Health
 from keybearer.http.ui import Ui
 from keybearer.kit.settings import Settings
 from keybearer.ledger import routes as ledger
@@ -29,9 +31,9 @@ _BEARER_PREFIXES = ("/api/proxy/", "/api/health")
 
 def create_app(settings: Settings, services: Services) -> ASGIApp:
     """From the outside in: the hot path, then request id, limits and headers, host, origin, routes."""
-    api = _api(settings, services)
+    application = api(settings, services)
     guarded = HostGuard(
-        OriginGuard(api, own_origin=_own_origin, allowed=settings.cors_origins),
+        OriginGuard(application, own_origin=_own_origin, allowed=settings.cors_origins),
         services.tenancy,
         bearer_prefixes=_BEARER_PREFIXES,
     )
@@ -46,7 +48,7 @@ def create_app(settings: Settings, services: Services) -> ASGIApp:
     )
 
 
-def _api(settings: Settings, services: Services) -> FastAPI:
+def api(settings: Settings, services: Services) -> FastAPI:
     app = FastAPI(
         title="Keybearer",
         version=__version__,
@@ -54,6 +56,7 @@ def _api(settings: Settings, services: Services) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     app.state.authenticator = services.sessions
     problems.install(app)
@@ -66,13 +69,13 @@ def _api(settings: Settings, services: Services) -> FastAPI:
 
 def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
     @app.get("/api", tags=["about"], summary="What this is")
-    async def about() -> dict[str, object]:
+    async def read_about() -> About:
         links = {"health": "/api/health", "openapi": "/api/openapi.json", "docs": "/api/docs"}
-        return {"name": "keybearer", "version": __version__, "links": links}
+        return About(name="keybearer", version=__version__, links=links)
 
     @app.get("/api/health", tags=["about"], summary="Whether this answers")
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
+    async def read_health() -> Health:
+        return Health(status="ok")
 
     # Fixed words come before /auth/{provider}/….
     for router in (
@@ -102,11 +105,11 @@ def _add_reference(app: FastAPI, *, public: bool) -> None:
 
     @app.get("/api/openapi.json", include_in_schema=False, dependencies=guards)
     async def openapi() -> Response:
-        return JSONResponse(app.openapi())
+        return JSONResponse(document(app))
 
     @app.get("/api/docs", include_in_schema=False, dependencies=guards)
     async def reference(_: Request) -> Response:
-        return reference_page(app.openapi())
+        return reference_page(document(app))
 
 
 def _own_origin(scope: Scope) -> str:

@@ -26,6 +26,28 @@ _EXAMPLE: JsonDict = {
     "ttl_seconds": 3600,
     "reason": "Plays music in the living room",
 }
+_MADE: JsonDict = {
+    "id": "0198a7c2-3f61-7c55-b1f0-8f0d3a9e2b11",
+    "agent": "DJ",
+    "connections": [
+        {
+            "id": "0198a7c1-9e0b-7a43-8d17-64c1f0b0a7d3",
+            "provider": "spotify",
+            "title": "Spotify",
+            "icon": "spotify",
+            "account": "alice",
+            "state": "active",
+        }
+    ],
+    "expires_at": "2026-11-22T19:03:11Z",
+}
+_LIVE: JsonDict = {
+    **_MADE,
+    "scopes": None,
+    "reason": "Plays music in the living room",
+    "created_at": "2026-11-22T18:03:11Z",
+    "last_used_at": None,
+}
 
 
 class GrantWish(Wire):
@@ -57,6 +79,8 @@ class GrantedConnection(Wire):
 class GrantWire(Wire):
     """A live grant; its secret was shown when it was made and is not kept."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_LIVE]})
+
     id: UUID
     agent: str
     connections: list[GrantedConnection]
@@ -69,6 +93,8 @@ class GrantWire(Wire):
 
 class NewGrant(Wire):
     """`grant` is the secret for the agent. It is shown this once."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_MADE, "grant": "kbg_…"}]})
 
     id: UUID
     grant: str

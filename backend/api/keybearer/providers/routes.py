@@ -3,20 +3,45 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
+from pydantic import ConfigDict
+from pydantic.config import JsonDict
 
 from keybearer.http.principal import find_principal
-from keybearer.http.schemas import Page, Wire
+from keybearer.http.schemas import Page, Wire, problems
 from keybearer.kit.principal import Principal
 from keybearer.providers.model import Provider
 from keybearer.providers.service import Providers
 
+_EXAMPLE: JsonDict = {
+    "name": "spotify",
+    "title": "Spotify",
+    "icon": "spotify",
+    "auth": "oauth2",
+    "sign_in": True,
+    "connect": True,
+    "unverified": False,
+    "docs_url": "https://developer.spotify.com/documentation/web-api/concepts/authorization",
+    "scopes": [{"name": "user-read-email", "title": "See your email address"}],
+    "default_scopes": ["user-read-email"],
+    "fields": [],
+    "configured": True,
+}
+
 
 class ScopeWire(Wire):
+    """What can be asked for, and in words for people."""
+
+    model_config = ConfigDict(title="ProviderScope")
+
     name: str
     title: str
 
 
 class FieldWire(Wire):
+    """One input of the form where a secret is typed."""
+
+    model_config = ConfigDict(title="ProviderField")
+
     name: str
     label: str
     secret: bool
@@ -25,6 +50,8 @@ class FieldWire(Wire):
 
 class ProviderWire(Wire):
     """`configured` false: this installation has no client for it yet, so it can only be shown."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     name: str
     title: str
@@ -40,35 +67,10 @@ class ProviderWire(Wire):
     configured: bool
 
 
-_EXAMPLE = {
-    "items": [
-        {
-            "name": "spotify",
-            "title": "Spotify",
-            "icon": "spotify",
-            "auth": "oauth2",
-            "sign_in": True,
-            "connect": True,
-            "unverified": False,
-            "docs_url": "https://developer.spotify.com/documentation/web-api/concepts/authorization",
-            "scopes": [{"name": "user-read-email", "title": "See your email address"}],
-            "default_scopes": ["user-read-email"],
-            "fields": [],
-            "configured": True,
-        }
-    ],
-    "next": None,
-}
-
-
 def routes(providers: Providers) -> APIRouter:
     router = APIRouter(tags=["providers"])
 
-    @router.get(
-        "/auth/providers",
-        summary="Providers to sign in with or connect",
-        responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}},
-    )
+    @router.get("/auth/providers", summary="Providers to sign in with or connect", responses=problems(503))
     async def list_providers(
         principal: Annotated[Principal | None, Depends(find_principal)],
     ) -> Page[ProviderWire]:

@@ -5,6 +5,8 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
+from pydantic import ConfigDict
+from pydantic.config import JsonDict
 
 from keybearer.http.principal import current_principal
 from keybearer.http.schemas import Page, Wire, problems
@@ -14,6 +16,29 @@ from keybearer.sessions.model import Session, me_body
 from keybearer.sessions.service import Sessions
 
 Caller = Annotated[Principal, Depends(current_principal)]
+
+
+_USER = "0198a7c0-11aa-7d0e-9b4c-2f1f6f6c9d20"
+_SESSION = "0198a7c0-2b3c-7f00-8a11-0c0c7b1d5e42"
+_ME: JsonDict = {
+    "id": _USER,
+    "email": "alice@example.com",
+    "name": "Alice",
+    "avatar_url": None,
+    "roles": ["member"],
+    "tenant": {"id": "00000000-0000-7000-8000-000000000001", "name": "Default"},
+    "session": {"id": _SESSION, "expires_at": "2026-12-22T18:00:00Z"},
+}
+_EXAMPLE: JsonDict = {
+    "id": _SESSION,
+    "current": True,
+    "device": "Firefox on Linux",
+    "place": "203.0.113.9",
+    "signed_in_with": "google",
+    "created_at": "2026-11-22T18:00:00Z",
+    "last_seen_at": "2026-11-22T18:03:11Z",
+    "expires_at": "2026-12-22T18:00:00Z",
+}
 
 
 class TenantWire(Wire):
@@ -29,6 +54,8 @@ class CurrentSession(Wire):
 class Me(Wire):
     """Who is signed in."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_ME]})
+
     id: UUID
     email: str | None
     name: str
@@ -40,6 +67,8 @@ class Me(Wire):
 
 class SessionWire(Wire):
     """One browser that is signed in."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: UUID
     current: bool
@@ -59,7 +88,7 @@ def routes(sessions: Sessions) -> APIRouter:
         return Response(me_body(principal), media_type="application/json", headers={"Cache-Control": "no-store"})
 
     @router.get("/auth/check", status_code=204, responses=problems(401), summary="For a proxy's auth_request")
-    async def check(principal: Caller, response: Response) -> None:
+    async def check_session(principal: Caller, response: Response) -> None:
         response.headers["Keybearer-User"] = str(principal.user_id)
         response.headers["Keybearer-Tenant"] = str(principal.tenant_id)
         response.headers["Keybearer-Roles"] = ",".join(principal.roles)

@@ -68,6 +68,8 @@ class Typed(Wire):
 class Disconnected(Wire):
     """`revoked_upstream`: whether the provider confirmed it. The tokens are destroyed here in any case."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"revoked_upstream": True, "grants_ended": 1}]})
+
     revoked_upstream: bool
     grants_ended: int
 
@@ -94,7 +96,7 @@ def routes(vault: Vault, known: Upstream, agents_of: AgentsOf, end_grants: EndGr
         responses=problems(401, 404, 422, 503),
         summary="Connect by typing a secret",
     )
-    async def connect(provider: str, typed: Typed, principal: Caller) -> ConnectionWire:
+    async def connect_with_secret(provider: str, typed: Typed, principal: Caller) -> ConnectionWire:
         connection = await vault.store_fields(principal, known.get_provider(provider), typed.fields)
         return await wire(principal, connection)
 
@@ -103,7 +105,7 @@ def routes(vault: Vault, known: Upstream, agents_of: AgentsOf, end_grants: EndGr
         responses=problems(401, 404, 409, 422, 503),
         summary="Fetch a new access token now",
     )
-    async def refresh(connection_id: UUID, principal: Caller) -> ConnectionWire:
+    async def refresh_connection(connection_id: UUID, principal: Caller) -> ConnectionWire:
         return await wire(principal, await vault.refresh_asked(principal, connection_id))
 
     @router.delete(
@@ -111,7 +113,7 @@ def routes(vault: Vault, known: Upstream, agents_of: AgentsOf, end_grants: EndGr
         responses=problems(401, 404, 422),
         summary="Revoke at the provider and destroy the tokens",
     )
-    async def disconnect(connection_id: UUID, principal: Caller) -> Disconnected:
+    async def end_connection(connection_id: UUID, principal: Caller) -> Disconnected:
         revoked, ended = await vault.disconnect(principal, connection_id, end_grants)
         return Disconnected(revoked_upstream=revoked, grants_ended=ended)
 

@@ -12,7 +12,7 @@ export interface paths {
             cookie?: never;
         };
         /** What this is */
-        get: operations["about_api_get"];
+        get: operations["read_about"];
         put?: never;
         post?: never;
         delete?: never;
@@ -29,7 +29,7 @@ export interface paths {
             cookie?: never;
         };
         /** Whether this answers */
-        get: operations["health_api_health_get"];
+        get: operations["read_health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -46,14 +46,14 @@ export interface paths {
             cookie?: never;
         };
         /** Who is signed in */
-        get: operations["read_me_api_auth_me_get"];
+        get: operations["read_me"];
         put?: never;
         post?: never;
         /**
-         * Erase
+         * Delete your account
          * @description Deletes the account. Tokens are revoked, stored data becomes unreadable; the ledger keeps its shape.
          */
-        delete: operations["erase_api_auth_me_delete"];
+        delete: operations["erase_account"];
         options?: never;
         head?: never;
         patch?: never;
@@ -67,7 +67,7 @@ export interface paths {
             cookie?: never;
         };
         /** For a proxy's auth_request */
-        get: operations["check_api_auth_check_get"];
+        get: operations["check_session"];
         put?: never;
         post?: never;
         delete?: never;
@@ -84,14 +84,14 @@ export interface paths {
             cookie?: never;
         };
         /** Your sessions */
-        get: operations["list_sessions_api_auth_sessions_get"];
+        get: operations["list_sessions"];
         put?: never;
         post?: never;
         /**
-         * End Other Sessions
+         * End your other sessions
          * @description Ends all sessions but this one; with `grants=true`, every agent's grant too.
          */
-        delete: operations["end_other_sessions_api_auth_sessions_delete"];
+        delete: operations["end_other_sessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -108,7 +108,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** End a session */
-        delete: operations["end_session_api_auth_sessions__session_id__delete"];
+        delete: operations["end_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -124,7 +124,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** End this session */
-        post: operations["logout_api_auth_logout_post"];
+        post: operations["logout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -139,10 +139,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Start
+         * Go to a provider to sign in
          * @description Sends the browser to the provider to sign in, or with `link` to add it to the account.
          */
-        get: operations["start_api_auth__provider__start_get"];
+        get: operations["start_sign_in"];
         put?: never;
         post?: never;
         delete?: never;
@@ -161,10 +161,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Start Connection
+         * Begin to connect an account
          * @description Where to send the browser to connect an account.
          */
-        post: operations["start_connection_api_connections__provider__start_post"];
+        post: operations["start_connection"];
         delete?: never;
         options?: never;
         head?: never;
@@ -179,10 +179,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Callback
+         * Come back from a provider
          * @description Where a provider sends the browser back to; always leads on to a page.
          */
-        get: operations["callback_api_auth__provider__callback_get"];
+        get: operations["finish_flow"];
         put?: never;
         post?: never;
         delete?: never;
@@ -199,10 +199,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List Identities
+         * Accounts that you sign in with
          * @description The provider accounts that you sign in with.
          */
-        get: operations["list_identities_api_auth_identities_get"];
+        get: operations["list_identities"];
         put?: never;
         post?: never;
         delete?: never;
@@ -222,10 +222,10 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Unlink
+         * Sign in with an account no longer
          * @description Stops accepting a provider account for signing in.
          */
-        delete: operations["unlink_api_auth_identities__identity_id__delete"];
+        delete: operations["unlink_identity"];
         options?: never;
         head?: never;
         patch?: never;
@@ -241,8 +241,10 @@ export interface paths {
         /**
          * Providers to sign in with or connect
          * @description Strangers see those that they can sign in with here; signed-in people see all, set up or not.
+         *
+         *     The generic entries are patterns for an installation's own providers, and nothing to connect by themselves.
          */
-        get: operations["list_providers_api_auth_providers_get"];
+        get: operations["list_providers"];
         put?: never;
         post?: never;
         delete?: never;
@@ -259,7 +261,7 @@ export interface paths {
             cookie?: never;
         };
         /** Your connections */
-        get: operations["list_connections_api_connections_get"];
+        get: operations["list_connections"];
         put?: never;
         post?: never;
         delete?: never;
@@ -278,7 +280,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Connect by typing a secret */
-        post: operations["connect_api_connections__provider__post"];
+        post: operations["connect_with_secret"];
         delete?: never;
         options?: never;
         head?: never;
@@ -295,7 +297,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Fetch a new access token now */
-        post: operations["refresh_api_connections__connection_id__refresh_post"];
+        post: operations["refresh_connection"];
         delete?: never;
         options?: never;
         head?: never;
@@ -313,7 +315,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Revoke at the provider and destroy the tokens */
-        delete: operations["disconnect_api_connections__connection_id__delete"];
+        delete: operations["end_connection"];
         options?: never;
         head?: never;
         patch?: never;
@@ -327,10 +329,10 @@ export interface paths {
             cookie?: never;
         };
         /** Your live grants */
-        get: operations["list_grants_api_grants_get"];
+        get: operations["list_grants"];
         put?: never;
         /** Let an agent use connections */
-        post: operations["create_grant_api_grants_post"];
+        post: operations["create_grant"];
         delete?: never;
         options?: never;
         head?: never;
@@ -348,7 +350,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Revoke a grant */
-        delete: operations["revoke_grant_api_grants__grant_id__delete"];
+        delete: operations["revoke_grant"];
         options?: never;
         head?: never;
         patch?: never;
@@ -362,7 +364,7 @@ export interface paths {
             cookie?: never;
         };
         /** What was done, newest first */
-        get: operations["list_entries_api_ledger_get"];
+        get: operations["list_entries"];
         put?: never;
         post?: never;
         delete?: never;
@@ -379,7 +381,7 @@ export interface paths {
             cookie?: never;
         };
         /** The newest signed batch */
-        get: operations["read_checkpoint_api_ledger_checkpoint_get"];
+        get: operations["read_checkpoint"];
         put?: never;
         post?: never;
         delete?: never;
@@ -396,7 +398,7 @@ export interface paths {
             cookie?: never;
         };
         /** One entry */
-        get: operations["read_entry_api_ledger__entry_id__get"];
+        get: operations["read_entry"];
         put?: never;
         post?: never;
         delete?: never;
@@ -418,7 +420,7 @@ export interface paths {
          *     `session.revoked` `{"id"}`. `Last-Event-ID` resumes within an hour; an event may then arrive twice. The stream ends with
          *     its session.
          */
-        get: operations["stream_events_api_events_get"];
+        get: operations["stream_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -468,6 +470,27 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * About
+         * @description What answers here.
+         * @example {
+         *       "links": {
+         *         "health": "/api/health"
+         *       },
+         *       "name": "keybearer",
+         *       "version": "0.1.0"
+         *     }
+         */
+        About: {
+            /** Name */
+            name: string;
+            /** Version */
+            version: string;
+            /** Links */
+            links: {
+                [key: string]: string;
+            };
+        };
+        /**
          * Actor
          * @description Who did it. `name` is null once the person was erased.
          */
@@ -482,16 +505,35 @@ export interface components {
             /** Name */
             name: string | null;
         };
-        /** AuthorizeUrl */
+        /**
+         * AuthorizeUrl
+         * @description Where to send the browser.
+         * @example {
+         *       "authorize_url": "https://accounts.spotify.com/authorize?client_id=abc&state=xyz"
+         *     }
+         */
         AuthorizeUrl: {
             /** Authorize Url */
             authorize_url: string;
         };
         /**
-         * CheckpointWire
+         * Checkpoint
          * @description The newest signed batch. Keep it elsewhere: with it, `keybearer ledger verify` sees a cut-off end.
+         * @example {
+         *       "count": 41,
+         *       "era": 1,
+         *       "from_xid": "90210",
+         *       "hash": "102132435465768798a9bacbdcedfe0f",
+         *       "key_id": "k1",
+         *       "no": 312,
+         *       "previous_hash": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+         *       "root": "8f0e4d3c2b1a09f8e7d6c5b4a3928170",
+         *       "sealed_at": "2026-11-22T18:03:12Z",
+         *       "signature": "c2lnbmF0dXJl",
+         *       "to_xid": "90377"
+         *     }
          */
-        CheckpointWire: {
+        Checkpoint: {
             /** No */
             no: number;
             /** Era */
@@ -518,13 +560,19 @@ export interface components {
             /** Signature */
             signature: string;
         };
-        /** Confirmation */
+        /**
+         * Confirmation
+         * @description `confirm` is the address that GET /api/auth/me shows, or the name where there is none.
+         * @example {
+         *       "confirm": "alice@example.com"
+         *     }
+         */
         Confirmation: {
             /** Confirm */
             confirm: string;
         };
         /**
-         * ConnectionWire
+         * Connection
          * @description One account of yours at a provider.
          * @example {
          *       "access_expires_at": "2026-11-23T13:00:00Z",
@@ -541,10 +589,12 @@ export interface components {
          *         "user-modify-playback-state"
          *       ],
          *       "state": "active",
-         *       "title": "Spotify"
+         *       "title": "Spotify",
+         *       "state_reason": null,
+         *       "last_used_at": null
          *     }
          */
-        ConnectionWire: {
+        Connection: {
             /**
              * Id
              * Format: uuid
@@ -587,6 +637,39 @@ export interface components {
              */
             agents: string[];
         };
+        /**
+         * ConnectionPage
+         * @example {
+         *       "items": [
+         *         {
+         *           "access_expires_at": "2026-11-23T13:00:00Z",
+         *           "account": "Alice",
+         *           "agents": [
+         *             "DJ"
+         *           ],
+         *           "created_at": "2026-11-23T12:00:00Z",
+         *           "grant_expires_at": "2027-05-23T12:00:00Z",
+         *           "icon": "spotify",
+         *           "id": "0198c0de-1f2e-7000-8000-5a5a5a5a5a5a",
+         *           "provider": "spotify",
+         *           "scopes": [
+         *             "user-modify-playback-state"
+         *           ],
+         *           "state": "active",
+         *           "title": "Spotify",
+         *           "state_reason": null,
+         *           "last_used_at": null
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        ConnectionPage: {
+            /** Items */
+            items: components["schemas"]["Connection"][];
+            /** Next */
+            next?: string | null;
+        };
         /** CurrentSession */
         CurrentSession: {
             /**
@@ -603,6 +686,10 @@ export interface components {
         /**
          * Disconnected
          * @description `revoked_upstream`: whether the provider confirmed it. The tokens are destroyed here in any case.
+         * @example {
+         *       "grants_ended": 1,
+         *       "revoked_upstream": true
+         *     }
          */
         Disconnected: {
             /** Revoked Upstream */
@@ -610,114 +697,41 @@ export interface components {
             /** Grants Ended */
             grants_ended: number;
         };
-        /** Ended */
+        /**
+         * Ended
+         * @description How many sessions.
+         * @example {
+         *       "ended": 2
+         *     }
+         */
         Ended: {
             /** Ended */
             ended: number;
         };
         /**
-         * EntryWire
-         * @description One thing that happened. `detail` is null where the person's data was erased; the entry itself stays.
+         * Grant
+         * @description A live grant; its secret was shown when it was made and is not kept.
          * @example {
-         *       "action": "proxy.call",
-         *       "actor": {
-         *         "id": "0198a7c2-3f61-7c55-b1f0-8f0d3a9e2b11",
-         *         "kind": "agent",
-         *         "name": "DJ"
-         *       },
-         *       "address": "203.0.113.9",
-         *       "at": "2026-11-22T18:03:11.482Z",
-         *       "batch": 312,
-         *       "connection": {
-         *         "account": "alice",
-         *         "id": "0198a7c1-9e0b-7a43-8d17-64c1f0b0a7d3"
-         *       },
-         *       "detail": {
-         *         "agent": "DJ"
-         *       },
-         *       "duration_ms": 87,
-         *       "grant": "0198a7c2-3f61-7c55-b1f0-8f0d3a9e2b11",
-         *       "id": "4711",
-         *       "method": "PUT",
-         *       "outcome": "ok",
-         *       "path": "/v1/me/player/play",
-         *       "person": {
-         *         "id": "0198a7c0-11aa-7d0e-9b4c-2f1f6f6c9d20",
-         *         "name": "Alice"
-         *       },
-         *       "provider": "spotify",
-         *       "reason": "Play Despacito",
-         *       "request_id": "req_0198a7c2",
-         *       "sealed": true,
-         *       "status": 204
+         *       "agent": "DJ",
+         *       "connections": [
+         *         {
+         *           "account": "alice",
+         *           "icon": "spotify",
+         *           "id": "0198a7c1-9e0b-7a43-8d17-64c1f0b0a7d3",
+         *           "provider": "spotify",
+         *           "state": "active",
+         *           "title": "Spotify"
+         *         }
+         *       ],
+         *       "created_at": "2026-11-22T18:03:11Z",
+         *       "expires_at": "2026-11-22T19:03:11Z",
+         *       "id": "0198a7c2-3f61-7c55-b1f0-8f0d3a9e2b11",
+         *       "reason": "Plays music in the living room",
+         *       "scopes": null,
+         *       "last_used_at": null
          *     }
          */
-        EntryWire: {
-            /** Id */
-            id: string;
-            /**
-             * At
-             * Format: date-time
-             */
-            at: string;
-            /** Action */
-            action: string;
-            /**
-             * Outcome
-             * @enum {string}
-             */
-            outcome: "ok" | "denied" | "failed" | "pending" | "unknown";
-            actor: components["schemas"]["Actor"];
-            person: components["schemas"]["Person"] | null;
-            /** Provider */
-            provider: string | null;
-            connection: components["schemas"]["UsedConnection"] | null;
-            /** Grant */
-            grant: string | null;
-            /** Method */
-            method: string | null;
-            /** Path */
-            path: string | null;
-            /** Status */
-            status: number | null;
-            /** Duration Ms */
-            duration_ms: number | null;
-            /** Reason */
-            reason: string | null;
-            /** Code */
-            code: string | null;
-            /** Request Id */
-            request_id: string | null;
-            /** Address */
-            address: string | null;
-            /** Detail */
-            detail: {
-                [key: string]: unknown;
-            } | null;
-            /**
-             * Sealed
-             * @description Whether a signed batch holds it; entries are sealed within seconds.
-             */
-            sealed: boolean;
-            /** Batch */
-            batch: number | null;
-        };
-        /** FieldWire */
-        FieldWire: {
-            /** Name */
-            name: string;
-            /** Label */
-            label: string;
-            /** Secret */
-            secret: boolean;
-            /** Placeholder */
-            placeholder: string | null;
-        };
-        /**
-         * GrantWire
-         * @description A live grant; its secret was shown when it was made and is not kept.
-         */
-        GrantWire: {
+        Grant: {
             /**
              * Id
              * Format: uuid
@@ -743,6 +757,39 @@ export interface components {
             expires_at: string;
             /** Last Used At */
             last_used_at: string | null;
+        };
+        /**
+         * GrantPage
+         * @example {
+         *       "items": [
+         *         {
+         *           "agent": "DJ",
+         *           "connections": [
+         *             {
+         *               "account": "alice",
+         *               "icon": "spotify",
+         *               "id": "0198a7c1-9e0b-7a43-8d17-64c1f0b0a7d3",
+         *               "provider": "spotify",
+         *               "state": "active",
+         *               "title": "Spotify"
+         *             }
+         *           ],
+         *           "created_at": "2026-11-22T18:03:11Z",
+         *           "expires_at": "2026-11-22T19:03:11Z",
+         *           "id": "0198a7c2-3f61-7c55-b1f0-8f0d3a9e2b11",
+         *           "reason": "Plays music in the living room",
+         *           "scopes": null,
+         *           "last_used_at": null
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        GrantPage: {
+            /** Items */
+            items: components["schemas"]["Grant"][];
+            /** Next */
+            next?: string | null;
         };
         /**
          * GrantWish
@@ -806,16 +853,31 @@ export interface components {
             /** State */
             state: string;
         };
-        /** HTTPValidationError */
-        HTTPValidationError: {
-            /** Detail */
-            detail?: components["schemas"]["ValidationError"][];
+        /**
+         * Health
+         * @description That the process answers; whether it is ready is for the internal port.
+         * @example {
+         *       "status": "ok"
+         *     }
+         */
+        Health: {
+            /** Status */
+            status: string;
         };
         /**
-         * IdentityWire
+         * Identity
          * @description A provider account that this person signs in with.
+         * @example {
+         *       "created_at": "2026-11-22T18:00:00Z",
+         *       "email": "alice@example.com",
+         *       "icon": "google",
+         *       "id": "0198a7c0-5d6e-7a00-8c22-9f3b2a1c4d5e",
+         *       "last_sign_in_at": "2026-11-22T18:00:00Z",
+         *       "provider": "google",
+         *       "title": "Google"
+         *     }
          */
-        IdentityWire: {
+        Identity: {
             /**
              * Id
              * Format: uuid
@@ -838,8 +900,184 @@ export interface components {
             last_sign_in_at: string | null;
         };
         /**
+         * IdentityPage
+         * @example {
+         *       "items": [
+         *         {
+         *           "created_at": "2026-11-22T18:00:00Z",
+         *           "email": "alice@example.com",
+         *           "icon": "google",
+         *           "id": "0198a7c0-5d6e-7a00-8c22-9f3b2a1c4d5e",
+         *           "last_sign_in_at": "2026-11-22T18:00:00Z",
+         *           "provider": "google",
+         *           "title": "Google"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        IdentityPage: {
+            /** Items */
+            items: components["schemas"]["Identity"][];
+            /** Next */
+            next?: string | null;
+        };
+        /**
+         * LedgerEntry
+         * @description One thing that happened. `detail` is null where the person's data was erased; the entry itself stays.
+         * @example {
+         *       "action": "proxy.call",
+         *       "actor": {
+         *         "id": "0198a7c2-3f61-7c55-b1f0-8f0d3a9e2b11",
+         *         "kind": "agent",
+         *         "name": "DJ"
+         *       },
+         *       "address": "203.0.113.9",
+         *       "at": "2026-11-22T18:03:11.482Z",
+         *       "batch": 312,
+         *       "connection": {
+         *         "account": "alice",
+         *         "id": "0198a7c1-9e0b-7a43-8d17-64c1f0b0a7d3"
+         *       },
+         *       "detail": {
+         *         "agent": "DJ"
+         *       },
+         *       "duration_ms": 87,
+         *       "grant": "0198a7c2-3f61-7c55-b1f0-8f0d3a9e2b11",
+         *       "id": "4711",
+         *       "method": "PUT",
+         *       "outcome": "ok",
+         *       "path": "/v1/me/player/play",
+         *       "person": {
+         *         "id": "0198a7c0-11aa-7d0e-9b4c-2f1f6f6c9d20",
+         *         "name": "Alice"
+         *       },
+         *       "provider": "spotify",
+         *       "reason": "Play Despacito",
+         *       "request_id": "req_0198a7c2",
+         *       "sealed": true,
+         *       "status": 204,
+         *       "code": null
+         *     }
+         */
+        LedgerEntry: {
+            /** Id */
+            id: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Action */
+            action: string;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "ok" | "denied" | "failed" | "pending" | "unknown";
+            actor: components["schemas"]["Actor"];
+            person: components["schemas"]["Person"] | null;
+            /** Provider */
+            provider: string | null;
+            connection: components["schemas"]["UsedConnection"] | null;
+            /** Grant */
+            grant: string | null;
+            /** Method */
+            method: string | null;
+            /** Path */
+            path: string | null;
+            /** Status */
+            status: number | null;
+            /** Duration Ms */
+            duration_ms: number | null;
+            /** Reason */
+            reason: string | null;
+            /** Code */
+            code: string | null;
+            /** Request Id */
+            request_id: string | null;
+            /** Address */
+            address: string | null;
+            /** Detail */
+            detail: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Sealed
+             * @description Whether a signed batch holds it; entries are sealed within seconds.
+             */
+            sealed: boolean;
+            /** Batch */
+            batch: number | null;
+        };
+        /**
+         * LedgerEntryPage
+         * @example {
+         *       "items": [
+         *         {
+         *           "action": "proxy.call",
+         *           "actor": {
+         *             "id": "0198a7c2-3f61-7c55-b1f0-8f0d3a9e2b11",
+         *             "kind": "agent",
+         *             "name": "DJ"
+         *           },
+         *           "address": "203.0.113.9",
+         *           "at": "2026-11-22T18:03:11.482Z",
+         *           "batch": 312,
+         *           "connection": {
+         *             "account": "alice",
+         *             "id": "0198a7c1-9e0b-7a43-8d17-64c1f0b0a7d3"
+         *           },
+         *           "detail": {
+         *             "agent": "DJ"
+         *           },
+         *           "duration_ms": 87,
+         *           "grant": "0198a7c2-3f61-7c55-b1f0-8f0d3a9e2b11",
+         *           "id": "4711",
+         *           "method": "PUT",
+         *           "outcome": "ok",
+         *           "path": "/v1/me/player/play",
+         *           "person": {
+         *             "id": "0198a7c0-11aa-7d0e-9b4c-2f1f6f6c9d20",
+         *             "name": "Alice"
+         *           },
+         *           "provider": "spotify",
+         *           "reason": "Play Despacito",
+         *           "request_id": "req_0198a7c2",
+         *           "sealed": true,
+         *           "status": 204,
+         *           "code": null
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        LedgerEntryPage: {
+            /** Items */
+            items: components["schemas"]["LedgerEntry"][];
+            /** Next */
+            next?: string | null;
+        };
+        /**
          * Me
          * @description Who is signed in.
+         * @example {
+         *       "email": "alice@example.com",
+         *       "id": "0198a7c0-11aa-7d0e-9b4c-2f1f6f6c9d20",
+         *       "name": "Alice",
+         *       "roles": [
+         *         "member"
+         *       ],
+         *       "session": {
+         *         "expires_at": "2026-12-22T18:00:00Z",
+         *         "id": "0198a7c0-2b3c-7f00-8a11-0c0c7b1d5e42"
+         *       },
+         *       "tenant": {
+         *         "id": "00000000-0000-7000-8000-000000000001",
+         *         "name": "Default"
+         *       },
+         *       "avatar_url": null
+         *     }
          */
         Me: {
             /**
@@ -855,12 +1093,28 @@ export interface components {
             avatar_url: string | null;
             /** Roles */
             roles: string[];
-            tenant: components["schemas"]["TenantWire"];
+            tenant: components["schemas"]["Tenant"];
             session: components["schemas"]["CurrentSession"];
         };
         /**
          * NewGrant
          * @description `grant` is the secret for the agent. It is shown this once.
+         * @example {
+         *       "agent": "DJ",
+         *       "connections": [
+         *         {
+         *           "account": "alice",
+         *           "icon": "spotify",
+         *           "id": "0198a7c1-9e0b-7a43-8d17-64c1f0b0a7d3",
+         *           "provider": "spotify",
+         *           "state": "active",
+         *           "title": "Spotify"
+         *         }
+         *       ],
+         *       "expires_at": "2026-11-22T19:03:11Z",
+         *       "grant": "kbg_…",
+         *       "id": "0198a7c2-3f61-7c55-b1f0-8f0d3a9e2b11"
+         *     }
          */
         NewGrant: {
             /**
@@ -880,48 +1134,6 @@ export interface components {
             /** Connections */
             connections: components["schemas"]["GrantedConnection"][];
         };
-        /** Page[ConnectionWire] */
-        Page_ConnectionWire_: {
-            /** Items */
-            items: components["schemas"]["ConnectionWire"][];
-            /** Next */
-            next?: string | null;
-        };
-        /** Page[EntryWire] */
-        Page_EntryWire_: {
-            /** Items */
-            items: components["schemas"]["EntryWire"][];
-            /** Next */
-            next?: string | null;
-        };
-        /** Page[GrantWire] */
-        Page_GrantWire_: {
-            /** Items */
-            items: components["schemas"]["GrantWire"][];
-            /** Next */
-            next?: string | null;
-        };
-        /** Page[IdentityWire] */
-        Page_IdentityWire_: {
-            /** Items */
-            items: components["schemas"]["IdentityWire"][];
-            /** Next */
-            next?: string | null;
-        };
-        /** Page[ProviderWire] */
-        Page_ProviderWire_: {
-            /** Items */
-            items: components["schemas"]["ProviderWire"][];
-            /** Next */
-            next?: string | null;
-        };
-        /** Page[SessionWire] */
-        Page_SessionWire_: {
-            /** Items */
-            items: components["schemas"]["SessionWire"][];
-            /** Next */
-            next?: string | null;
-        };
         /**
          * Person
          * @description On whose behalf.
@@ -938,15 +1150,29 @@ export interface components {
         /**
          * Problem
          * @description RFC 9457. `code` is stable and has a paragraph in docs/troubleshooting.md, where `type` leads.
+         * @example {
+         *       "code": "not_signed_in",
+         *       "detail": "Sign in, then try again. Your session may have ended.",
+         *       "request_id": "5f0c1f6f5b0e4d0f8f6f2f1f7c1d2e3a",
+         *       "status": 401,
+         *       "title": "Not signed in",
+         *       "type": "https://github.com/keybearer/keybearer/blob/main/docs/troubleshooting.md#not_signed_in"
+         *     }
          */
         Problem: {
-            /** Type */
+            /**
+             * Type
+             * @description The address of the code's paragraph.
+             */
             type: string;
             /** Title */
             title: string;
             /** Status */
             status: number;
-            /** Detail */
+            /**
+             * Detail
+             * @description What happened and what to do next, in a sentence for people.
+             */
             detail: string;
             /** Code */
             code: string;
@@ -959,10 +1185,31 @@ export interface components {
             [key: string]: unknown;
         };
         /**
-         * ProviderWire
+         * Provider
          * @description `configured` false: this installation has no client for it yet, so it can only be shown.
+         * @example {
+         *       "auth": "oauth2",
+         *       "configured": true,
+         *       "connect": true,
+         *       "default_scopes": [
+         *         "user-read-email"
+         *       ],
+         *       "docs_url": "https://developer.spotify.com/documentation/web-api/concepts/authorization",
+         *       "fields": [],
+         *       "icon": "spotify",
+         *       "name": "spotify",
+         *       "scopes": [
+         *         {
+         *           "name": "user-read-email",
+         *           "title": "See your email address"
+         *         }
+         *       ],
+         *       "sign_in": true,
+         *       "title": "Spotify",
+         *       "unverified": false
+         *     }
          */
-        ProviderWire: {
+        Provider: {
             /** Name */
             name: string;
             /** Title */
@@ -983,26 +1230,88 @@ export interface components {
             /** Docs Url */
             docs_url: string | null;
             /** Scopes */
-            scopes: components["schemas"]["ScopeWire"][];
+            scopes: components["schemas"]["ProviderScope"][];
             /** Default Scopes */
             default_scopes: string[];
             /** Fields */
-            fields: components["schemas"]["FieldWire"][];
+            fields: components["schemas"]["ProviderField"][];
             /** Configured */
             configured: boolean;
         };
-        /** ScopeWire */
-        ScopeWire: {
+        /**
+         * ProviderField
+         * @description One input of the form where a secret is typed.
+         */
+        ProviderField: {
+            /** Name */
+            name: string;
+            /** Label */
+            label: string;
+            /** Secret */
+            secret: boolean;
+            /** Placeholder */
+            placeholder: string | null;
+        };
+        /**
+         * ProviderPage
+         * @example {
+         *       "items": [
+         *         {
+         *           "auth": "oauth2",
+         *           "configured": true,
+         *           "connect": true,
+         *           "default_scopes": [
+         *             "user-read-email"
+         *           ],
+         *           "docs_url": "https://developer.spotify.com/documentation/web-api/concepts/authorization",
+         *           "fields": [],
+         *           "icon": "spotify",
+         *           "name": "spotify",
+         *           "scopes": [
+         *             {
+         *               "name": "user-read-email",
+         *               "title": "See your email address"
+         *             }
+         *           ],
+         *           "sign_in": true,
+         *           "title": "Spotify",
+         *           "unverified": false
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        ProviderPage: {
+            /** Items */
+            items: components["schemas"]["Provider"][];
+            /** Next */
+            next?: string | null;
+        };
+        /**
+         * ProviderScope
+         * @description What can be asked for, and in words for people.
+         */
+        ProviderScope: {
             /** Name */
             name: string;
             /** Title */
             title: string;
         };
         /**
-         * SessionWire
+         * Session
          * @description One browser that is signed in.
+         * @example {
+         *       "created_at": "2026-11-22T18:00:00Z",
+         *       "current": true,
+         *       "device": "Firefox on Linux",
+         *       "expires_at": "2026-12-22T18:00:00Z",
+         *       "id": "0198a7c0-2b3c-7f00-8a11-0c0c7b1d5e42",
+         *       "last_seen_at": "2026-11-22T18:03:11Z",
+         *       "place": "203.0.113.9",
+         *       "signed_in_with": "google"
+         *     }
          */
-        SessionWire: {
+        Session: {
             /**
              * Id
              * Format: uuid
@@ -1033,8 +1342,38 @@ export interface components {
             expires_at: string;
         };
         /**
+         * SessionPage
+         * @example {
+         *       "items": [
+         *         {
+         *           "created_at": "2026-11-22T18:00:00Z",
+         *           "current": true,
+         *           "device": "Firefox on Linux",
+         *           "expires_at": "2026-12-22T18:00:00Z",
+         *           "id": "0198a7c0-2b3c-7f00-8a11-0c0c7b1d5e42",
+         *           "last_seen_at": "2026-11-22T18:03:11Z",
+         *           "place": "203.0.113.9",
+         *           "signed_in_with": "google"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        SessionPage: {
+            /** Items */
+            items: components["schemas"]["Session"][];
+            /** Next */
+            next?: string | null;
+        };
+        /**
          * StartConnection
          * @description What to ask the provider for. Without `scopes`, the provider's default ones.
+         * @example {
+         *       "return_to": "/connections",
+         *       "scopes": [
+         *         "user-modify-playback-state"
+         *       ]
+         *     }
          */
         StartConnection: {
             /** Scopes */
@@ -1050,8 +1389,8 @@ export interface components {
              */
             connection?: string | null;
         };
-        /** TenantWire */
-        TenantWire: {
+        /** Tenant */
+        Tenant: {
             /**
              * Id
              * Format: uuid
@@ -1085,19 +1424,6 @@ export interface components {
             /** Account */
             account: string | null;
         };
-        /** ValidationError */
-        ValidationError: {
-            /** Location */
-            loc: (string | number)[];
-            /** Message */
-            msg: string;
-            /** Error Type */
-            type: string;
-            /** Input */
-            input?: unknown;
-            /** Context */
-            ctx?: Record<string, never>;
-        };
     };
     responses: never;
     parameters: never;
@@ -1107,7 +1433,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    about_api_get: {
+    read_about: {
         parameters: {
             query?: never;
             header?: never;
@@ -1122,14 +1448,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["About"];
+                };
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    health_api_health_get: {
+    read_health: {
         parameters: {
             query?: never;
             header?: never;
@@ -1144,14 +1486,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: string;
-                    };
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_me_api_auth_me_get: {
+    read_me: {
         parameters: {
             query?: never;
             header?: never;
@@ -1169,19 +1527,45 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    erase_api_auth_me_delete: {
+    erase_account: {
         parameters: {
             query?: never;
             header?: never;
@@ -1201,38 +1585,72 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
             400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    check_api_auth_check_get: {
+    check_session: {
         parameters: {
             query?: never;
             header?: never;
@@ -1248,19 +1666,45 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_sessions_api_auth_sessions_get: {
+    list_sessions: {
         parameters: {
             query?: never;
             header?: never;
@@ -1275,22 +1719,48 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_SessionWire_"];
+                    "application/json": components["schemas"]["SessionPage"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    end_other_sessions_api_auth_sessions_delete: {
+    end_other_sessions: {
         parameters: {
             query?: {
                 grants?: boolean;
@@ -1310,28 +1780,63 @@ export interface operations {
                     "application/json": components["schemas"]["Ended"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    end_session_api_auth_sessions__session_id__delete: {
+    end_session: {
         parameters: {
             query?: never;
             header?: never;
@@ -1349,38 +1854,72 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Validation Error */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    logout_api_auth_logout_post: {
+    logout: {
         parameters: {
             query?: never;
             header?: never;
@@ -1396,19 +1935,54 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    start_api_auth__provider__start_get: {
+    start_sign_in: {
         parameters: {
             query?: {
                 return_to?: string;
@@ -1427,63 +2001,74 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
+                content?: never;
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
                 content: {
-                    "application/json": unknown;
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The state of things does not allow it */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    start_connection_api_connections__provider__start_post: {
+    start_connection: {
         parameters: {
             query?: never;
             header?: never;
@@ -1507,59 +2092,90 @@ export interface operations {
                     "application/json": components["schemas"]["AuthorizeUrl"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The state of things does not allow it */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    callback_api_auth__provider__callback_get: {
+    finish_flow: {
         parameters: {
             query?: never;
             header?: never;
@@ -1575,33 +2191,56 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
+                content?: never;
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
                 content: {
-                    "application/json": unknown;
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_identities_api_auth_identities_get: {
+    list_identities: {
         parameters: {
             query?: never;
             header?: never;
@@ -1616,22 +2255,48 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_IdentityWire_"];
+                    "application/json": components["schemas"]["IdentityPage"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    unlink_api_auth_identities__identity_id__delete: {
+    unlink_identity: {
         parameters: {
             query?: never;
             header?: never;
@@ -1649,48 +2314,81 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The state of things does not allow it */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Validation Error */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_providers_api_auth_providers_get: {
+    list_providers: {
         parameters: {
             query?: never;
             header?: never;
@@ -1705,39 +2403,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "name": "spotify",
-                     *           "title": "Spotify",
-                     *           "icon": "spotify",
-                     *           "auth": "oauth2",
-                     *           "sign_in": true,
-                     *           "connect": true,
-                     *           "unverified": false,
-                     *           "docs_url": "https://developer.spotify.com/documentation/web-api/concepts/authorization",
-                     *           "scopes": [
-                     *             {
-                     *               "name": "user-read-email",
-                     *               "title": "See your email address"
-                     *             }
-                     *           ],
-                     *           "default_scopes": [
-                     *             "user-read-email"
-                     *           ],
-                     *           "fields": [],
-                     *           "configured": true
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Page_ProviderWire_"];
+                    "application/json": components["schemas"]["ProviderPage"];
+                };
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_connections_api_connections_get: {
+    list_connections: {
         parameters: {
             query?: {
                 after?: string | null;
@@ -1755,32 +2453,57 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_ConnectionWire_"];
+                    "application/json": components["schemas"]["ConnectionPage"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    connect_api_connections__provider__post: {
+    connect_with_secret: {
         parameters: {
             query?: never;
             header?: never;
@@ -1801,52 +2524,84 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ConnectionWire"];
+                    "application/json": components["schemas"]["Connection"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    refresh_api_connections__connection_id__refresh_post: {
+    refresh_connection: {
         parameters: {
             query?: never;
             header?: never;
@@ -1863,62 +2618,84 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ConnectionWire"];
+                    "application/json": components["schemas"]["Connection"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The state of things does not allow it */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    disconnect_api_connections__connection_id__delete: {
+    end_connection: {
         parameters: {
             query?: never;
             header?: never;
@@ -1938,39 +2715,72 @@ export interface operations {
                     "application/json": components["schemas"]["Disconnected"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_grants_api_grants_get: {
+    list_grants: {
         parameters: {
             query?: {
                 after?: string | null;
@@ -1988,32 +2798,57 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_GrantWire_"];
+                    "application/json": components["schemas"]["GrantPage"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    create_grant_api_grants_post: {
+    create_grant: {
         parameters: {
             query?: never;
             header?: never;
@@ -2035,49 +2870,90 @@ export interface operations {
                     "application/json": components["schemas"]["NewGrant"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The state of things does not allow it */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    revoke_grant_api_grants__grant_id__delete: {
+    revoke_grant: {
         parameters: {
             query?: never;
             header?: never;
@@ -2095,39 +2971,72 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    list_entries_api_ledger_get: {
+    list_entries: {
         parameters: {
             query?: {
                 /** @description `next` of the page before. */
@@ -2156,42 +3065,66 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_EntryWire_"];
+                    "application/json": components["schemas"]["LedgerEntryPage"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_checkpoint_api_ledger_checkpoint_get: {
+    read_checkpoint: {
         parameters: {
             query?: never;
             header?: never;
@@ -2206,32 +3139,57 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CheckpointWire"];
+                    "application/json": components["schemas"]["Checkpoint"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    read_entry_api_ledger__entry_id__get: {
+    read_entry: {
         parameters: {
             query?: never;
             header?: never;
@@ -2248,41 +3206,66 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EntryWire"];
+                    "application/json": components["schemas"]["LedgerEntry"];
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Validation Error */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
     };
-    stream_events_api_events_get: {
+    stream_events: {
         parameters: {
             query?: never;
             header?: {
@@ -2307,33 +3290,58 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Validation Error */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Too many at once; `Retry-After` says when */
             429: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -2366,94 +3374,94 @@ export interface operations {
                     "*/*": unknown;
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
             400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The state of things does not allow it */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The body is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The provider's answer cannot be used */
             502: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The provider's answer, whatever its status */
@@ -2495,94 +3503,94 @@ export interface operations {
                     "*/*": unknown;
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
             400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The state of things does not allow it */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The body is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The provider's answer cannot be used */
             502: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The provider's answer, whatever its status */
@@ -2624,94 +3632,94 @@ export interface operations {
                     "*/*": unknown;
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
             400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The state of things does not allow it */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The body is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The provider's answer cannot be used */
             502: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The provider's answer, whatever its status */
@@ -2753,94 +3761,94 @@ export interface operations {
                     "*/*": unknown;
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
             400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The state of things does not allow it */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The body is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The provider's answer cannot be used */
             502: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The provider's answer, whatever its status */
@@ -2882,94 +3890,94 @@ export interface operations {
                     "*/*": unknown;
                 };
             };
-            /** @description Problem */
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
             400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description No valid credential */
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description Not allowed, or asked from another site */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description There is no such thing for this caller */
             404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The state of things does not allow it */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The body is too large */
             413: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The provider's answer cannot be used */
             502: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Problem */
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
             503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": unknown;
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The provider's answer, whatever its status */

@@ -4,18 +4,18 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 
 export type Me = Schemas["Me"];
-export type Provider = Schemas["ProviderWire"];
-export type ProviderField = Schemas["FieldWire"];
-export type Connection = Schemas["ConnectionWire"];
+export type Provider = Schemas["Provider"];
+export type ProviderField = Schemas["ProviderField"];
+export type Connection = Schemas["Connection"];
 export type ConnectionState = Connection["state"];
 export type Disconnected = Schemas["Disconnected"];
-export type Grant = Schemas["GrantWire"];
+export type Grant = Schemas["Grant"];
 export type GrantConnection = Grant["connections"][number];
 export type GrantRequest = Schemas["GrantWish"];
 export type CreatedGrant = Schemas["NewGrant"];
-export type LedgerEntry = Schemas["EntryWire"];
-export type Session = Schemas["SessionWire"];
-export type Identity = Schemas["IdentityWire"];
+export type LedgerEntry = Schemas["LedgerEntry"];
+export type Session = Schemas["Session"];
+export type Identity = Schemas["Identity"];
 export type Problem = Schemas["Problem"];
 
 export interface Page<Item> {
