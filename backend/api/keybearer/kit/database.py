@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, EmulatedDBAPIException
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
@@ -42,6 +42,14 @@ _AWAY = (
     asyncpg.InterfaceError,
 )
 
+# The connection broke while it was used, so another one may still serve.
+_GONE = (
+    ConnectionError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
 _BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.QueryCanceledError)
 
 
@@ -53,6 +61,7 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
         self._url = url
+        self._pool_size = pool_size
         self._engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self.connect,
@@ -81,7 +90,7 @@ class Database:
     async def read(self, function: str, *arguments: object) -> list[asyncpg.Record]:
         """Calls one of the SECURITY INVOKER read functions, which set the tenant themselves.
 
-        Retried once on another connection, because a read repeats safely and a pooled connection may be a dead one.
+        Retried on other connections, because a read repeats safely and a pooled connection may be a dead one.
         """
         return await self._call(function, arguments)
 
@@ -97,10 +106,13 @@ class Database:
         query = f"SELECT * FROM {function}({placeholders})"  # noqa: S608 -- names of our own functions, never input
 
         async with _availability():
-            try:
-                return await self._fetch(query, arguments)
-            except (*_AWAY, asyncpg.OutdatedSchemaCacheError):
-                return await self._fetch(query, arguments)
+            # After a restart of the server every pooled connection is a dead one, until each was tried.
+            for _ in range(self._pool_size):
+                try:
+                    return await self._fetch(query, arguments)
+                except (*_GONE, asyncpg.OutdatedSchemaCacheError):
+                    continue
+            return await self._fetch(query, arguments)
 
     async def _fetch(self, query: str, arguments: tuple[object, ...]) -> list[asyncpg.Record]:
         pooled = await self._engine.raw_connection()
@@ -146,6 +158,11 @@ async def _availability() -> AsyncIterator[None]:
         yield
     except (PoolTimeout, asyncpg.PostgresError, *_AWAY) as error:
         meaning = _unavailable() if isinstance(error, PoolTimeout) else _meaning(error)
+        if meaning is None:
+            raise
+        raise meaning from error
+    except EmulatedDBAPIException as error:  # of opening a pooled connection, before SQLAlchemy wraps anything
+        meaning = _meaning(error.__cause__)
         if meaning is None:
             raise
         raise meaning from error
