@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -253,10 +253,6 @@ def installed(
         yield installation
     finally:
         installation.stop()
-
-
-def state_of(authorize_url: str) -> str:
-    return parse_qs(urlsplit(authorize_url).query)["state"][0]
 
 
 def log_lines(log: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ KeybearerError
 │   └── TooLarge
 ├── NotSignedIn              no valid credential was presented
 ├── Forbidden                the caller is known, and may not
-│   └── ReauthenticationNeeded
 ├── NotFound
 ├── Conflict                 the state of things does not allow it now
 ├── TooMany                  a limit was reached; `retry_after` says when it passes
@@ -55,10 +54,6 @@ class NotSignedIn(KeybearerError):
 
 class Forbidden(KeybearerError):
     title = "Not allowed"
-
-
-class ReauthenticationNeeded(Forbidden):
-    title = "Confirm that it is you"
 
 
 class NotFound(KeybearerError):
