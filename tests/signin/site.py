@@ -1,6 +1,8 @@
 """One installation for the tests of a module: server processes that stay up, and a superuser's view of the database."""
 
 import asyncio
+import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,11 +49,20 @@ class Site(Installation):
 
 @contextmanager
 def site_of(
-    folder: Path, database: Any, sandbox: RunningSandbox, *, processes: int = 1, **extra: str
+    folder: Path,
+    database: Any,
+    sandbox: RunningSandbox,
+    *,
+    processes: int = 1,
+    keys_of: Installation | None = None,
+    **extra: str,
 ) -> Iterator[Site]:
-    """Spotify has a callback path of its own, as an installation may set it."""
+    """Spotify has a callback path of its own, as an installation may set it. Two on one database need the same keys."""
     site = Site(folder / "installation", database.url, database.owner_url, sandbox, extra=extra)
     try:
+        if keys_of is not None:
+            for name in ("keyring", "signing"):
+                shutil.copytree(keys_of.folder / name, site.folder / name, dirs_exist_ok=True)
         spotify = site.folder / "providers" / "spotify.yaml"
         spotify.write_text(f"{spotify.read_text()}callback_path: {SPOTIFY_CALLBACK}\n")
         sandbox.register_redirect_uri(site.url + SPOTIFY_CALLBACK)
@@ -87,3 +98,8 @@ def problem(answer: httpx2.Response) -> str:
 
 def query_of(url: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
+def log_lines_of(site: Installation) -> list[dict[str, Any]]:
+    """Each line of the log; one that is not JSON fails the test."""
+    return [json.loads(line) for line in site.log.read_text().splitlines() if line.strip()]

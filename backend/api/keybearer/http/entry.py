@@ -89,6 +89,8 @@ class Entry:
                 await problems.response(error)(scope, receive, answer)
         except Exception:
             log.exception("request.crashed", route=_route(scope))
+            if answer.finished:
+                return
             if answer.started:
                 raise
             await problems.internal()(scope, receive, answer)
@@ -113,6 +115,7 @@ class _Answer:
         self._send = send
         self._defaults = [*defaults, (b"x-request-id", request_id.encode())]
         self.status = 0
+        self.finished = False
 
     @property
     def started(self) -> bool:
@@ -123,6 +126,7 @@ class _Answer:
             self.status = message["status"]
             message["headers"] = headers.merged(list(message.get("headers", ())), self._defaults)
         await self._send(message)
+        self.finished = message["type"] == "http.response.body" and not message.get("more_body", False)
 
 
 class _LimitedBody:

@@ -55,6 +55,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(KeybearerError, _keybearer_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(Exception, _unexpected)
 
 
 def status_of(error: KeybearerError) -> int:
@@ -104,6 +105,11 @@ async def _keybearer_error(_request: Request, error: Exception) -> Response:
     if status_of(error) >= 500:
         log.warning("request.failed", code=error.code, cause=type(error.__cause__).__name__)
     return response(error)
+
+
+async def _unexpected(_request: Request, _error: Exception) -> Response:
+    """The framework raises it again once this is sent, and the outermost layer logs it."""
+    return internal()
 
 
 async def _validation_error(_request: Request, error: Exception) -> Response:

@@ -21,6 +21,19 @@ _SYSTEMS = (
     ("CrOS", "ChromeOS"),
     ("Linux", "Linux"),
 )
+# What people call private; Python's `is_private` has documentation and other special addresses too.
+_PRIVATE = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "100.64.0.0/10",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
 
 
 def describe(user_agent: str) -> str:
@@ -36,6 +49,7 @@ def place(address: str | None) -> str:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:
         return "Unknown"
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     if parsed.is_loopback:
         return "This computer"
-    return "Private network" if parsed.is_private else str(parsed)
+    return "Private network" if any(parsed in network for network in _PRIVATE) else str(parsed)
