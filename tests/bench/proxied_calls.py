@@ -27,7 +27,7 @@ def measure(shop: Workshop) -> Iterator[Figure]:
         browser = site.browser()
         site.sign_in(browser)
         site.connect(browser)
-        grant = site.grant(browser)["token"]
+        grant = site.grant(browser)["grant"]
         browser.close()
         for concurrency in (1, 16):
             yield from _added(shop, site, process, grant, concurrency)

@@ -33,7 +33,7 @@ def measure(shop: Workshop) -> Iterator[Figure]:
         browser = site.browser()
         site.sign_in(browser)
         connection = site.connect(browser)["id"]
-        grant = site.grant(browser)["token"]
+        grant = site.grant(browser)["grant"]
         browser.close()
         ports = [first.port, *(site_under_test.serve(site, free_port()).port for _ in range(_PROCESSES - 1))]
         yield from _agents(shop, site, ports, grant)

@@ -84,7 +84,7 @@ class _Grants:
         cookie = "; ".join(f"{name}={value}" for name, value in self._person.client.cookies.items())
         host = f"localhost:{self._site.port}"
         end = load.request(f"/api/grants/{grant['id']}", host=host, method="DELETE", cookie=cookie)
-        return load.request(_UNSERVED, host=host, authorization=f"Bearer {grant['token']}"), end
+        return load.request(_UNSERVED, host=host, authorization=f"Bearer {grant['grant']}"), end
 
 
 def _until_dead(processes: list[Process], subject: _Cookies | _Grants, dropping: Relay | None) -> float:
