@@ -2,11 +2,11 @@
 
 import asyncio
 import base64
+import contextlib
 import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from keybearer.providers.identity_answer import ProviderIdentity
 from keybearer.providers.tokens import TokenAnswer
 from keybearer.vault.model import Connection
 from keybearer_sandbox.testing import RunningSandbox
+from starlette.types import ASGIApp
 
 SCOPES = {
     "spotify": "user-read-private user-read-playback-state user-modify-playback-state",
@@ -101,7 +102,7 @@ async def finished(command: Sequence[str], environment: dict[str, str]) -> Finis
 class _Server(uvicorn.Server):
     """Leaves signals to pytest."""
 
-    @contextmanager
+    @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
@@ -122,16 +123,20 @@ async def product(database, sandbox: RunningSandbox, tmp_path: Path) -> AsyncIte
         "KEYBEARER_PROVIDERS_DIR": str(tmp_path / "providers"),
     }
     settings = kit_settings.read(environment)
-    async with open_services(settings) as services:
-        config = uvicorn.Config(
-            create_app(settings, services), lifespan="off", log_config=None, access_log=False, ws="none"
-        )
-        server = _Server(config)
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-        yield Product(services, environment, url, await _alice(services))
+    with contextlib.closing(listening):
+        async with open_services(settings) as services, _served(create_app(settings, services), listening):
+            yield Product(services, environment, url, await _alice(services))
+
+
+@contextlib.asynccontextmanager
+async def _served(app: ASGIApp, listening: socket.socket) -> AsyncIterator[None]:
+    server = _Server(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, ws="none"))
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        yield
+    finally:
         server.should_exit = True
         await task
-    listening.close()
 
 
 @pytest.fixture
