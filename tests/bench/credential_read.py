@@ -13,7 +13,7 @@ from statistics import median
 
 import pinned
 import site_under_test
-from figures import Figure, median_ratio, ms
+from figures import Figure, difference, median_ratio, ms
 from installation import Installation
 from site_under_test import Workshop
 
@@ -53,7 +53,7 @@ def measure(shop: Workshop) -> Iterator[Figure]:
         what="one caller, p50",
         value=ms(alone["vault"]),
         baseline=ms(alone["bare"]),
-        compared=f"+{ms(alone['vault'] - alone['bare'])}",
+        compared=difference(alone["vault"] - alone["bare"]),
     )
     recorded = median_ratio(rates["recorded"], rates["bare"])
     yield Figure(
@@ -68,7 +68,7 @@ def measure(shop: Workshop) -> Iterator[Figure]:
         what="with its ledger row committed, one caller, p50",
         value=ms(alone["recorded"]),
         baseline=ms(alone["bare"]),
-        compared=f"+{ms(alone['recorded'] - alone['bare'])}",
+        compared=difference(alone["recorded"] - alone["bare"]),
     )
 
 

@@ -50,3 +50,7 @@ def ms(seconds: float) -> str:
 
 def mib(size: float) -> str:
     return f"{size / 2**20:.0f} MiB"
+
+
+def difference(seconds: float) -> str:
+    return ("-" if seconds < 0 else "+") + ms(abs(seconds))

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import load
 import site_under_test
-from figures import Figure, Times, mib, ms
+from figures import Figure, Times, difference, mib, ms
 from installation import Installation, Process
 from site_under_test import Workshop
 
@@ -53,7 +53,7 @@ def _added(shop: Workshop, site: Installation, process: Process, grant: str, con
             what=f"`GET {_PATH}`, concurrency {concurrency}, {name}",
             value=ms(median(getattr(one, name) for one in through)),
             baseline=ms(median(getattr(one, name) for one in direct)),
-            compared=f"+{ms(added)}",
+            compared=difference(added),
             target=f"≤+{ms(target)}",
             met=added <= target,
         )

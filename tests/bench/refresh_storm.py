@@ -15,7 +15,7 @@ from statistics import median
 
 import load
 import site_under_test
-from figures import Figure, ms
+from figures import Figure, difference, ms
 from installation import Installation, free_port
 from site_under_test import Workshop
 
@@ -67,7 +67,7 @@ def _readers(shop: Workshop, site: Installation, connection: str) -> Iterator[Fi
         what=f"slowest of {_PROCESSES * _EACH:,} callers of the vault in {_PROCESSES} processes",
         value=ms(median(slowest)),
         baseline=f"provider {ms(_UPSTREAM)}",
-        compared=f"+{ms(median(slowest) - _UPSTREAM)}",
+        compared=difference(median(slowest) - _UPSTREAM),
         target="≤+300 ms",
         met=median(slowest) <= _BOUND,
     )
@@ -97,7 +97,7 @@ def _agents(shop: Workshop, site: Installation, ports: list[int], grant: str) ->
         what=f"slowest of {_PROCESSES * _EACH:,} agents through {_PROCESSES} servers",
         value=ms(median(expired)),
         baseline=f"valid token {ms(median(valid))}, provider {ms(_UPSTREAM)}",
-        compared=f"+{ms(added - _UPSTREAM)}",
+        compared=difference(added - _UPSTREAM),
         target="≤+300 ms",
         met=added <= _BOUND,
     )

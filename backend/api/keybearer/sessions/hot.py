@@ -4,8 +4,8 @@ Whatever is not the plain case (nothing cached, another method, an Origin) goes 
 the same answer; a test compares the two.
 """
 
+import os
 import time
-from uuid import uuid4
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -65,7 +65,7 @@ class HotMe:
             "headers": [
                 *self._headers,
                 (b"content-length", str(len(body)).encode()),
-                (b"x-request-id", uuid4().hex.encode()),
+                (b"x-request-id", os.urandom(16).hex().encode()),
             ],
         }
         await send(start)
