@@ -18,16 +18,19 @@ from typing import Any
 
 import httpx2
 import structlog
+import typer
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from starlette.types import ASGIApp
 
-from keybearer.cli import serving
+from keybearer.cli import failures, serving
 from keybearer.http.internal import internal_app
+from keybearer.kit.errors import ConfigurationError
 from keybearer.kit.settings import Settings
 
 _RESTART_SECONDS = 1.0
 _STOP_SECONDS = 30.0
+_REFUSED = 78  # EX_CONFIG of sysexits.h: starting it again would not help
 _PROGRAM = "from keybearer.cli.workers import work; work()"
 _PR_SET_PDEATHSIG = 1
 _METRICS_DIR = "PROMETHEUS_MULTIPROC_DIR"
@@ -36,6 +39,7 @@ log = structlog.get_logger(__name__)
 
 
 def serve(settings: Settings, public: socket.socket, internal: socket.socket, count: int) -> None:
+    """Until SIGINT or SIGTERM. Raises ConfigurationError when a worker refuses to start with these settings."""
     with tempfile.TemporaryDirectory(prefix="keybearer-") as folder:
         metrics = Path(folder) / "metrics"
         metrics.mkdir()
@@ -47,14 +51,18 @@ def work() -> None:
     """A worker: the public socket comes as a descriptor, its own internal port is a socket in the parent's folder."""
     from keybearer.kit import logs, settings
 
-    _end_with_parent()
+    _end_with(parent=int(sys.argv[3]))
     found = settings.read()
     logs.configure(level=found.log_level, style=found.log_format)
     public = socket.socket(fileno=int(sys.argv[1]))
     private = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     private.bind(sys.argv[2])
     private.listen()
-    serving.run(serving.serve(found, public, private))
+    try:
+        with failures.explained():
+            serving.run(serving.serve(found, public, private))
+    except typer.Exit:
+        raise SystemExit(_REFUSED) from None
 
 
 class _Worker:
@@ -68,6 +76,11 @@ class _Worker:
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
+    def refused(self) -> bool:
+        """On its first start: later ones may be refused because the database is away, which passes."""
+        return self._starts == 1 and self.process is not None and self.process.poll() == _REFUSED
+
+    @property
     def _socket(self) -> Path:
         return self._folder / f"worker-{self._number}-{self._starts}"
 
@@ -75,7 +88,7 @@ class _Worker:
         self._starts += 1
         descriptor = self._public.fileno()
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(descriptor), str(self._socket)],
+            [sys.executable, "-c", _PROGRAM, str(descriptor), str(self._socket), str(os.getpid())],
             pass_fds=(descriptor,),
             env={**os.environ, _METRICS_DIR: str(self._folder / "metrics")},
             process_group=0,
@@ -102,9 +115,9 @@ async def _oversee(settings: Settings, workers: list[_Worker], internal: socket.
     server = serving.server(_internal(workers, metrics))
     answering = asyncio.create_task(server.serve(sockets=[internal]))
     log.info("server.workers_started", workers=len(workers), public_url=settings.public_url)
-    while not stopping.is_set():
+    while not stopping.is_set() and not any(worker.refused for worker in workers):
         for worker in workers:
-            _keep_running(worker)
+            _keep_running(worker, metrics)
         try:
             await asyncio.wait_for(stopping.wait(), _RESTART_SECONDS)
         except TimeoutError:
@@ -112,19 +125,23 @@ async def _oversee(settings: Settings, workers: list[_Worker], internal: socket.
     await _stop(workers)
     server.should_exit = True
     await answering
+    if not stopping.is_set():
+        raise ConfigurationError("A worker refused to start, so none runs; what it said is above.")
 
 
-def _end_with_parent() -> None:
-    """A parent that is killed cannot stop its workers, so the kernel tells them."""
+def _end_with(parent: int) -> None:
+    """A parent that is killed cannot stop its workers, so the kernel tells them; unless it was gone before we asked."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit(1)
 
 
-def _keep_running(worker: _Worker) -> None:
+def _keep_running(worker: _Worker, metrics: Path) -> None:
     process = worker.process
-    if process is not None and process.poll() is not None:
+    if process is not None and process.poll() is not None and not worker.refused:
         log.error("server.worker_died", pid=process.pid, status=process.returncode)
-        mark_process_dead(process.pid)  # type: ignore[no-untyped-call]  # the library has no types here
+        mark_process_dead(process.pid, str(metrics))  # type: ignore[no-untyped-call]  # the library has no types here
         worker.start()
 
 

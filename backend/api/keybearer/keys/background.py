@@ -7,7 +7,7 @@ from keybearer.kit import system
 from keybearer.kit.database import Database
 
 _USER_KEYS = Gauge(
-    "keybearer_user_keys", "Data keys wrapped by a key-encryption key.", ("key_id",), multiprocess_mode="max"
+    "keybearer_user_keys", "Data keys wrapped by a key-encryption key.", ("key_id",), multiprocess_mode="livemax"
 )
 
 

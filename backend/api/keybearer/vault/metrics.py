@@ -9,5 +9,5 @@ CONNECTIONS = Gauge(
     "keybearer_connections",
     "Connections of the whole installation; one process reports them, so take the maximum.",
     ("provider", "state"),
-    multiprocess_mode="max",
+    multiprocess_mode="livemax",
 )
