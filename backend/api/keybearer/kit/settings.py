@@ -132,20 +132,34 @@ class _Source:
 
 def _public_url(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+    origin = _origin(value)
+    if origin is None or parts.path.strip("/") or parts.query or parts.fragment:
         raise ConfigurationError(f"{PREFIX}PUBLIC_URL must look like https://keybearer.example.com, without a path.")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ConfigurationError(
             f"{PREFIX}PUBLIC_URL is plain http on a host that is not this machine: sign-in cookies would travel in "
             "the clear. Use https."
         )
-    return f"{parts.scheme}://{parts.netloc}"
+    return origin
+
+
+def _origin(url: str) -> str | None:
+    """As browsers write it in `Origin`: lower case, without the scheme's own port. None for what is no web address."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    standard = port is None or port == {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + ("" if standard else f":{port}")
 
 
 def _cors_origin(value: str) -> str:
     parts = urlsplit(value)
-    exact = f"{parts.scheme}://{parts.netloc}" == value and bool(parts.hostname)
-    if not exact or "*" in value or not (parts.scheme == "https" or is_loopback(parts.hostname or "")):
+    if _origin(value) != value or "*" in value or not (parts.scheme == "https" or is_loopback(parts.hostname or "")):
         raise ConfigurationError(
             f"{PREFIX}CORS_ORIGINS takes exact https origins such as https://app.example.com, or http ones of this "
             "machine; `*` and `null` are refused, because answers carry credentials."
