@@ -15,6 +15,8 @@ from keybearer_sandbox.testing import RunningSandbox
 
 # Secrets of the sandbox, and ours in their shape. A prefix alone is no secret: documents show it.
 _SECRET = re.compile(rb"sbx_[A-Za-z0-9_-]{6,}|kb[sg]_[0-9A-Za-z]{49}")
+# What is not even HTTP never reaches the application: the server's parser answers and hangs up.
+_NO_HTTP = b"Invalid HTTP request received."
 # These end what the next request needs, so that each gets somebody of its own.
 DESTRUCTIVE = frozenset(
     {"logout", "erase_account", "end_other_sessions", "end_session", "unlink_identity", "end_connection"}
@@ -143,6 +145,9 @@ def check(answer: Answer, operation_id: str) -> None:
     if operation_id == "create_grant" and answer.status == 201:
         secrets.discard(answer.json()["grant"].encode())
     assert not secrets
+    if answer.body == _NO_HTTP:
+        assert (answer.status, headers.get("connection")) == (400, "close")
+        return
     ours = not operation_id.startswith("proxy_") or "keybearer-error" in headers
     if answer.status < 400 or not ours:
         return
