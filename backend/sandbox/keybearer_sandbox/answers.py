@@ -51,7 +51,8 @@ class Silence(Response):
 async def pause(seconds: float, closing: asyncio.Event) -> None:
     """Sleeps, but never past the moment the server is told to stop."""
     try:
-        await asyncio.wait_for(closing.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await closing.wait()
     except TimeoutError:
         return
 

@@ -83,7 +83,8 @@ async def serve(
 async def _until(stopping: asyncio.Event, sound: Callable[[], bool]) -> None:
     while not stopping.is_set() and sound():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS)
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await stopping.wait()
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:

@@ -68,7 +68,8 @@ class Stream:
 
     async def _woken(self) -> bool:
         try:
-            await asyncio.wait_for(self._wake.wait(), self._comment_seconds)
+            async with asyncio.timeout(self._comment_seconds):
+                await self._wake.wait()
         except TimeoutError:
             return False
         return True

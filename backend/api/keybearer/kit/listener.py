@@ -96,7 +96,9 @@ class Listener:
             # Not before: what was read until now may have changed while nobody was told.
             self._forget()
             await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"nonce:{nonce}")
-            await asyncio.wait_for(arrived.wait(), FRESH_SECONDS)
+            # Not wait_for: on Python 3.11 it can swallow a cancellation, and stopping would wait for ever.
+            async with asyncio.timeout(FRESH_SECONDS):
+                await arrived.wait()
             log.debug("database.listener.ready")
             while True:
                 sent = self._monotonic()
