@@ -27,6 +27,11 @@ async def check_database(db: Database, url: str) -> None:
             f"KEYBEARER_DATABASE_URL: the database does not let us in ({type(error).__name__}). Check that it runs, "
             "and the login and password."
         ) from error
+    except ValueError:  # the parser's words may quote the password
+        raise ConfigurationError(
+            "KEYBEARER_DATABASE_URL is not a URL that can be read. Write postgresql://user:password@host:5432/database "
+            "with %40 for an @ in the password."
+        ) from None
     try:
         await _check_role(connection)
     finally:

@@ -116,6 +116,10 @@ async def _redirects(client: httpx2.AsyncClient, url: str) -> str | None:
 
 
 def _reason(error: httpx2.HTTPError) -> str:
-    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-        return "its certificate is not valid for this name"
+    """What went wrong on the wire lies a few causes deep."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not valid: {cause.verify_message}"
+        cause = cause.__cause__ or cause.__context__
     return type(error).__name__

@@ -3,8 +3,11 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import MISSING, fields
+from urllib.parse import parse_qsl
 
 from rich.console import Console
+from rich.markup import escape
 
 from keybearer.bootstrap import guard
 from keybearer.bootstrap.services import Services, build
@@ -12,9 +15,10 @@ from keybearer.cli import outside
 from keybearer.cli.outside import Finding
 from keybearer.kit import settings
 from keybearer.kit.errors import ConfigurationError, KeybearerError
-from keybearer.kit.settings import PREFIX
+from keybearer.kit.settings import PREFIX, Settings
 
 _SECRET_NAMES = ("URL", "PASSWORD", "SECRET", "TOKEN", "KEY")
+_TELLING_PARAMETERS = frozenset({"host", "port", "sslmode"})
 _NOT_SECRET = frozenset({"PUBLIC_URL", "KEYRING_DIR", "SIGNING_KEYRING_DIR", "LIVEKIT_URL"})
 
 
@@ -27,7 +31,7 @@ def verify(url: str | None) -> None:
         findings += asyncio.run(outside.check(url.rstrip("/")))
     for finding in findings:
         mark = "[green]ok[/]   " if finding.problem is None else "[red]wrong[/]"
-        console.print(f"{mark} {finding.what}" + (f": {finding.problem}" if finding.problem else ""))
+        console.print(f"{mark} {finding.what}" + (f": {escape(finding.problem)}" if finding.problem else ""))
     wrong = sum(finding.problem is not None for finding in findings)
     console.print(f"{len(findings)} checks, {wrong} wrong")
     if wrong:
@@ -35,16 +39,35 @@ def verify(url: str | None) -> None:
 
 
 def _list_settings(console: Console, environment: Mapping[str, str]) -> None:
-    for name in sorted(name for name in environment if name.startswith(PREFIX)):
-        console.print(f"[dim]environment[/] {name}={_masked(name.removeprefix(PREFIX), environment[name])}")
+    known = {PREFIX + field.name.upper(): field.default for field in fields(Settings)}
+    for name, default in known.items():
+        value = environment.get(name, "").strip()
+        if value:
+            console.print(f"[dim]environment[/] {name}={escape(_masked(name.removeprefix(PREFIX), value))}")
+        else:
+            console.print(f"[dim]default[/]     {name}={escape(_shown(default))}")
+    for name in sorted(name for name in environment if name.startswith(PREFIX) and name not in known):
+        console.print(f"[dim]not read[/]    {name} is no setting of the server")
+
+
+def _shown(default: object) -> str:
+    if default is MISSING or default is None or default == "":
+        return ""
+    if isinstance(default, bool):
+        return str(default).lower()
+    return " ".join(sorted(default)) if isinstance(default, tuple | frozenset) else str(default)
 
 
 def _masked(name: str, value: str) -> str:
+    """A URL keeps what says where it leads."""
     if name in _NOT_SECRET or not any(word in name for word in _SECRET_NAMES):
         return value
-    scheme, separator, rest = value.partition("://")
-    host = rest.rpartition("@")[2]
-    return f"{scheme}://***@{host}" if separator and "@" in rest else "***"
+    address, _, query = value.partition("?")
+    scheme, separator, rest = address.partition("://")
+    if not separator or "@" not in rest:
+        return "***"
+    places = [f"{name}={told}" for name, told in parse_qsl(query) if name in _TELLING_PARAMETERS]
+    return f"{scheme}://***@{rest.rpartition('@')[2]}" + ("?" + "&".join(places) if places else "")
 
 
 async def _inside() -> list[Finding]:
@@ -64,6 +87,15 @@ async def _inside() -> list[Finding]:
         nonlocal services
         services = build(settings.read())
 
+    async def keyring() -> None:
+        """Starting the keys would register a first one, and looking must change nothing."""
+        assert services is not None, "asked once they are built"
+        if missing := await services.keys.missing(services.db):
+            raise ConfigurationError(
+                f"KEYBEARER_KEYRING_DIR lacks the key {', '.join(sorted(missing))}, under which stored credentials are "
+                "encrypted. Restore it from the keyring backup."
+            )
+
     if not await attempt("configuration, keyring files and provider files", configuration) or services is None:
         return findings
     try:
@@ -71,7 +103,7 @@ async def _inside() -> list[Finding]:
         if await attempt(
             "database: login, isolation and schema", lambda: guard.check_database(services.db, database_url)
         ):
-            await attempt("keyring: every key in use is there", lambda: services.keys.start(services.db))
+            await attempt("keyring: every key in use is there", keyring)
         findings += [finding async for finding in _providers(services)]
     finally:
         await services.outbound.aclose()
