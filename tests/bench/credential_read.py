@@ -83,7 +83,7 @@ def _connect(site: Installation) -> str:
 
 
 def _run(shop: Workshop, site: Installation, connection_id: str) -> list[dict[str, dict[str, float]]]:
-    words = (connection_id, str(_CALLERS), str(shop.rounds(8)), str(shop.seconds(1.5)))
+    words = (connection_id, str(_CALLERS), str(shop.rounds(6)), str(shop.seconds(1.5)))
     done = subprocess.run(
         pinned.command(pinned.SERVER_CORE, sys.executable, _READER, *words),
         env=site.environment(),

@@ -24,7 +24,7 @@ def measure(shop: Workshop) -> Iterator[Figure]:
         with site_under_test.hello(size) as (bare_port, bare):
             mine: list[tuple[Round, float]] = []
             other: list[tuple[Round, float]] = []
-            for _ in range(shop.rounds(8)):
+            for _ in range(shop.rounds(6)):
                 other.append(_round(shop, bare_port, bare.pid, cookie))
                 mine.append(_round(shop, process.port, process.popen.pid, cookie))
     ratio = median_ratio([one.rate for one, _ in mine], [one.rate for one, _ in other])

@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import median
 
 import load
-import site_under_test
 from figures import Figure, difference, ms
 from installation import Installation, free_port
 from site_under_test import Workshop
@@ -29,13 +28,13 @@ _EXPIRE = "UPDATE keybearer.connections SET access_expires_at = now()"
 
 def measure(shop: Workshop) -> Iterator[Figure]:
     with shop.site() as site:
-        first = site_under_test.serve(site)
+        first = site.start()
         browser = site.browser()
         site.sign_in(browser)
         connection = site.connect(browser)["id"]
         grant = site.grant(browser)["grant"]
         browser.close()
-        ports = [first.port, *(site_under_test.serve(site, free_port()).port for _ in range(_PROCESSES - 1))]
+        ports = [first.port, *(site.start(free_port()).port for _ in range(_PROCESSES - 1))]
         yield from _agents(shop, site, ports, grant)
         site.stop()
         yield from _readers(shop, site, connection)
@@ -43,7 +42,7 @@ def measure(shop: Workshop) -> Iterator[Figure]:
 
 def _readers(shop: Workshop, site: Installation, connection: str) -> Iterator[Figure]:
     slowest, asked = [], []
-    for _ in range(shop.rounds(5)):
+    for _ in range(shop.rounds(3)):
         processes = [
             subprocess.Popen(
                 [sys.executable, _CALLERS, connection, str(_EACH)],
@@ -85,7 +84,7 @@ def _told(processes: "list[subprocess.Popen[str]]") -> "list[subprocess.Popen[st
 def _agents(shop: Workshop, site: Installation, ports: list[int], grant: str) -> Iterator[Figure]:
     valid, expired, asked = [], [], []
     asyncio.run(_storm(ports, grant))
-    for _ in range(shop.rounds(5)):
+    for _ in range(shop.rounds(3)):
         valid.append(asyncio.run(_storm(ports, grant)))
         before = _expire(shop, site)
         expired.append(asyncio.run(_storm(ports, grant)))

@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack
 
 import load
 import relay
-import site_under_test
 from figures import Figure, Times, ms
 from installation import Browser, Installation, Process, free_port
 from relay import Relay
@@ -19,6 +18,7 @@ from site_under_test import Workshop
 
 _PROCESSES = 3
 _PROMPT, _UNTOLD = 0.1, 1.0
+_PAUSE = 0.002  # between two questions, so that asking does not keep the news from being handled
 _ME = "/api/auth/me"
 _UNSERVED = "/api/proxy/nobody/v1/me"  # a live grant is refused there with 403 or 404, a dead one with 401
 _HITS = 'keybearer_session_cache_requests_total{result="hit"}'
@@ -29,17 +29,17 @@ def measure(shop: Workshop) -> Iterator[Figure]:
     between = Relay(shop.server.socket_folder, folder)
     with between.running(), shop.site() as site:
         site.extra["LISTEN_DATABASE_URL"] = relay.url_through(site.database_url, folder)
-        first = site_under_test.serve(site)
-        processes = [first, *(site_under_test.serve(site, free_port()) for _ in range(_PROCESSES - 1))]
+        first = site.start()
+        processes = [first, *(site.start(free_port()) for _ in range(_PROCESSES - 1))]
         person = site.browser()
         site.sign_in(person)
         site.connect(person)
         subjects = {"cookie": _Cookies(site), "grant": _Grants(site, person)}
         for name, subject in subjects.items():
-            times = Times([_until_dead(processes, subject, None) for _ in range(3 if shop.quick else 120)])
+            times = Times([_until_dead(processes, subject, None) for _ in range(3 if shop.quick else 110)])
             yield _figure(name, times, "told", "p99", times.p99, _PROMPT)
         for name, subject in subjects.items():
-            times = Times([_until_dead(processes, subject, between) for _ in range(shop.rounds(25))])
+            times = Times([_until_dead(processes, subject, between) for _ in range(shop.rounds(15))])
             yield _figure(name, times, "packets dropped", "slowest", max(times.seconds), _UNTOLD)
         person.close()
 
@@ -137,4 +137,5 @@ async def _refused(client: load.Client, ask: bytes) -> float:
         answer = await client.send(ask)
         if answer.status == 401:
             return answer.finished
+        await asyncio.sleep(_PAUSE)
     raise RuntimeError("still alive after 10 s")

@@ -68,10 +68,10 @@ def workshop(folder: Path, *, quick: bool) -> Iterator[Workshop]:
         yield shop
 
 
-def serve(site: Installation, port: int | None = None) -> Process:
-    """One more `keybearer serve`, on the servers' core."""
+def serve(site: Installation) -> Process:
+    """A `keybearer serve` on the servers' core."""
     command = pinned.command(pinned.SERVER_CORE, sys.executable, "-m", "keybearer", "serve")
-    return site.start(port, launcher=command)
+    return site.start(launcher=command)
 
 
 @contextmanager
