@@ -46,7 +46,7 @@ def principal() -> Principal:
 
 @pytest.fixture
 async def events(db: Database) -> AsyncIterator[Events]:
-    events, listener = Events(db), Listener(db.connect)
+    events, listener = Events(db), Listener(db.connect, db.announce)
     listener.subscribe(events)
     listener.start()
     yield events

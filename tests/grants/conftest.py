@@ -116,7 +116,7 @@ class Desk:
 async def desk(db: Database, tmp_path: Path) -> AsyncIterator[Desk]:
     keys = Keys(keyring.load(_keyring(tmp_path / "keyring")))
     await keys.start(db)
-    listener = Listener(db.connect)
+    listener = Listener(db.connect, db.announce)
     cache = BearerCache(fresh=lambda: listener.fresh, clock=time.monotonic, wall=time.time)
     listener.subscribe(cache)
     listener.start()

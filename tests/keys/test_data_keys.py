@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy
+from keybearer.keys import background
 from keybearer.keys.envelope import Owner, Place
 from keybearer.keys.errors import EnvelopeError
 from keybearer.keys.keyring import Keyring
@@ -81,6 +82,15 @@ async def test_a_key_in_use_cannot_be_retired_and_a_retired_one_not_used(db: Dat
     with pytest.raises(sqlalchemy.exc.IntegrityError):
         async with db.transaction(TENANT) as tx:
             await keys.ensure(tx, person())
+
+
+async def test_a_key_of_the_right_name_and_the_wrong_bytes_does_not_start(db: Database, keys: Keys) -> None:
+    await background.prove(db, keys)
+    async with db.transaction(TENANT) as tx:
+        await keys.ensure(tx, person())
+    await background.prove(db, Keys(RING))
+    with pytest.raises(ConfigurationError, match="key k1 is not the one"):
+        await background.prove(db, Keys(Keyring(keys={"k1": os.urandom(32)}, primary="k1")))
 
 
 async def test_a_keyring_that_lacks_a_key_in_use_does_not_start(db: Database, keys: Keys) -> None:

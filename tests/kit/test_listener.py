@@ -33,7 +33,7 @@ async def until(listener: Listener, *, fresh: bool) -> None:
 
 @pytest.fixture
 async def listening(db: Database) -> AsyncIterator[tuple[Listener, Notebook]]:
-    listener, notebook = Listener(db.connect), Notebook()
+    listener, notebook = Listener(db.connect, db.announce), Notebook()
     listener.subscribe(notebook)
     listener.start()
     await until(listener, fresh=True)
@@ -96,7 +96,7 @@ async def test_nothing_that_was_read_before_listening_is_kept(db: Database) -> N
     async def connect() -> Any:
         return Connection(await db.connect())
 
-    listener = Listener(connect)
+    listener = Listener(connect, db.announce)
     listener.subscribe(Watched())
     listener.start()
     await until(listener, fresh=True)
@@ -113,14 +113,26 @@ async def test_whatever_goes_wrong_it_tries_again(db: Database) -> None:
             raise failure
         return await db.connect()
 
-    listener = Listener(connect)
+    listener = Listener(connect, db.announce)
     listener.start()
     await until(listener, fresh=True)
     await listener.stop()
 
 
+async def test_a_listener_of_another_database_proves_nothing(db: Database, template) -> None:
+    """Revocations would never reach it, so it must not let anything be served from memory."""
+    elsewhere = Database(template.url)
+    listener = Listener(elsewhere.connect, db.announce)
+    listener.start()
+    await asyncio.sleep(2 * FRESH_SECONDS)
+    assert not listener.fresh
+    await listener.stop()
+    await elsewhere.close()
+
+
 def test_before_the_first_proof_nothing_is_fresh() -> None:
     now = [0.0]
-    listener = Listener(lambda: asyncio.sleep(0), monotonic=lambda: now[0])  # type: ignore[arg-type]  # never called
+    never: Any = None
+    listener = Listener(never, never, monotonic=lambda: now[0])
     assert not listener.fresh
     assert FRESH_SECONDS == 0.7

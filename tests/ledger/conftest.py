@@ -54,8 +54,12 @@ def ledger(db: Database, keys: Keys) -> Ledger:
 
 
 @pytest.fixture
-def person() -> UUID:
-    return uuid4()
+async def person(db: Database, keys: Keys) -> UUID:
+    """Somebody who registered, and so has a data key."""
+    person = uuid4()
+    async with db.transaction(TENANT) as tx:
+        await keys.ensure(tx, Owner.user(TENANT, person))
+    return person
 
 
 @pytest.fixture

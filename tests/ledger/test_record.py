@@ -41,6 +41,16 @@ async def test_personal_detail_is_sealed_under_the_persons_key(ledger, db, keys,
     assert json.loads(opened) == {"device": "Firefox", "address": "203.0.113.9"}
 
 
+async def test_late_news_of_an_erased_person_makes_no_key(ledger, db, keys, superuser) -> None:
+    stranger = uuid4()
+    async with db.transaction(TENANT) as tx:
+        entry = Entry(tenant_id=TENANT, action="connection.refreshed", user_id=stranger, detail={"account": "alice"})
+        await ledger.record(tx, entry)
+        assert await keys.find(tx, Owner.user(TENANT, stranger)) is None
+    row = await superuser.fetchrow("SELECT user_id, detail, dek_id FROM ledger")
+    assert tuple(row) == (stranger, None, None)
+
+
 async def test_without_a_person_the_tenants_key_seals(ledger, db, keys, superuser) -> None:
     entry = Entry(tenant_id=TENANT, action="sign_in.failed", outcome="failed", detail={"address": "192.0.2.1"})
     async with db.transaction(TENANT) as tx:

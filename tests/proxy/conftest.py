@@ -200,7 +200,7 @@ def sandboxed(tmp_path: Path, sandbox: RunningSandbox) -> RunningSandbox:
 async def world(db: Database, sandboxed: RunningSandbox, upstream: "Upstream", tmp_path: Path) -> AsyncIterator[World]:
     keys = Keys(keyring.load(_keyring(tmp_path / "keyring")))
     await keys.start(db)
-    listener = Listener(db.connect)
+    listener = Listener(db.connect, db.announce)
     cache = BearerCache(fresh=lambda: listener.fresh, clock=time.monotonic, wall=time.time)
     listener.subscribe(cache)
     listener.start()

@@ -11,6 +11,7 @@ from keybearer.events.service import Events
 from keybearer.grants.background import LastUse
 from keybearer.grants.service import Grants
 from keybearer.identity.service import Identities
+from keybearer.keys import background as keys_background
 from keybearer.keys import keyring, signing
 from keybearer.keys.service import Keys
 from keybearer.keys.signing import SigningKeyring
@@ -75,7 +76,7 @@ def build(settings: Settings) -> Services:
     providers_data = catalogue.load(settings.providers_dir)
     owner = leases.process_name()
     db = Database(settings.database_url, pool_size=settings.database_pool_size)
-    listener = Listener(Database(settings.listen_database_url).connect)
+    listener = Listener(Database(settings.listen_database_url).connect, db.announce)
     outbound = Outbound({address for provider in providers_data.values() for address in provider.allow_addresses})
     providers = Providers(providers_data, outbound)
     breakers = Breakers()
@@ -129,6 +130,7 @@ async def open_services(settings: Settings, *, background: bool = True) -> Async
     try:
         await check_database(services.db, settings.database_url)
         await services.keys.start(services.db)
+        await keys_background.prove(services.db, services.keys)
         await services.tenancy.start()
         await services.calls.start()
         if background:

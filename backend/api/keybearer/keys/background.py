@@ -1,14 +1,28 @@
-"""Counts data keys by key-encryption key: what a rotation still has to rewrap."""
+"""What looks at the data keys of every tenant: the proof that the keyring fits, and the count that a rotation needs."""
 
 from prometheus_client import Gauge
 
 from keybearer.keys import store
+from keybearer.keys.service import Keys
 from keybearer.kit import system
 from keybearer.kit.database import Database
+from keybearer.kit.errors import ConfigurationError
 
 _USER_KEYS = Gauge(
     "keybearer_user_keys", "Data keys wrapped by a key-encryption key.", ("key_id",), multiprocess_mode="livemax"
 )
+
+
+async def prove(db: Database, keys: Keys) -> None:
+    """Opens one data key under each key-encryption key (D7). Raises ConfigurationError for a key of the wrong bytes."""
+    async with system.transaction(db) as tx:
+        samples = await store.samples(tx)
+    for owner, key in samples:
+        if not keys.opens(key, owner):
+            raise ConfigurationError(
+                f"KEYBEARER_KEYRING_DIR: key {key.kek_id} is not the one under which stored credentials are encrypted. "
+                "Restore it from the keyring backup; nothing was changed."
+            )
 
 
 async def measure(db: Database) -> None:

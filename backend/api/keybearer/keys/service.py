@@ -76,6 +76,14 @@ class Keys:
         additional = envelope.field_additional(owner, place, key.id)
         return envelope.open_sealed(self._unwrap(key, owner), str(key.id), sealed, additional)
 
+    def opens(self, key: WrappedKey, owner: Owner) -> bool:
+        """Whether the keyring holds the very key that wrapped this one, and not another of the same name."""
+        try:
+            self._unwrap(key, owner)
+        except EnvelopeError:
+            return False
+        return True
+
     async def find(self, tx: Transaction, owner: Owner) -> WrappedKey | None:
         return await store.find(tx, owner)
 

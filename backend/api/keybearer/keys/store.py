@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 
 from keybearer.keys.envelope import Owner, WrappedKey
 from keybearer.keys.tables import data_keys, keks
@@ -38,6 +38,12 @@ async def destroy(tx: Transaction, owner: Owner) -> None:
 
 async def registered_keks(tx: Transaction) -> set[str]:
     return set((await tx.execute(select(keks.c.id))).scalars())
+
+
+async def samples(tx: Transaction) -> list[tuple[Owner, WrappedKey]]:
+    """One data key under each key-encryption key."""
+    rows = await tx.execute(select(data_keys).ext(distinct_on(data_keys.c.kek_id)).order_by(data_keys.c.kek_id))
+    return [(Owner(row.tenant_id, row.owner_kind, row.owner_id), _record(row)) for row in rows]
 
 
 async def count_by_kek(tx: Transaction) -> dict[str, int]:

@@ -126,6 +126,11 @@ class Database:
         finally:
             pooled.close()
 
+    async def announce(self, payload: str) -> None:
+        """Notifies at once, outside of any transaction of the caller's."""
+        async with self.transaction(None) as tx:
+            await tx.execute(_NOTIFY, {"payload": payload})
+
     async def ping(self) -> None:
         async with _availability(), self._engine.connect() as connection:
             await connection.execute(text("SELECT 1"))

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import asyncpg
 import structlog
 
+from keybearer.kit.errors import Unavailable
+
 CHANNEL = "keybearer"
 HEARTBEAT_SECONDS = 0.25
 FRESH_SECONDS = 0.7
@@ -32,15 +34,20 @@ class Subscriber(Protocol):
 
 
 class Listener:
-    """`connect` opens a fresh connection; `monotonic` is a clock in seconds."""
+    """`connect` opens a fresh connection, `announce` notifies a payload by the road that revocations take.
+
+    `monotonic` is a clock in seconds.
+    """
 
     def __init__(
         self,
         connect: Callable[[], Awaitable["asyncpg.Connection[Any]"]],
+        announce: Callable[[str], Awaitable[None]],
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect = connect
+        self._announce = announce
         self._monotonic = monotonic
         self._subscribers: list[Subscriber] = []
         self._proved_at = float("-inf")
@@ -68,7 +75,7 @@ class Listener:
         while True:
             try:
                 await self._listen()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, Unavailable) as error:
                 log.warning("database.listener.lost", error=type(error).__name__)
             except Exception:  # without it, this process would answer everything from the database for ever
                 log.exception("database.listener.failed")
@@ -95,7 +102,8 @@ class Listener:
             await connection.add_listener(CHANNEL, deliver)
             # Not before: what was read until now may have changed while nobody was told.
             self._forget()
-            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"nonce:{nonce}")
+            # By the road that revocations take, which proves that both lead to the same database.
+            await self._announce(f"nonce:{nonce}")
             # Not wait_for: on Python 3.11 it can swallow a cancellation, and stopping would wait for ever.
             async with asyncio.timeout(FRESH_SECONDS):
                 await arrived.wait()

@@ -15,12 +15,13 @@ from keybearer.http.principal import current_principal, find_principal
 from keybearer.http.schemas import Page, Wire, problems
 from keybearer.identity.model import Identity
 from keybearer.kit.database import Database, Transaction
+from keybearer.kit.errors import KeybearerError
 from keybearer.kit.principal import Principal
 from keybearer.providers.model import Provider
 from keybearer.providers.service import Providers
 from keybearer.sessions.service import Sessions
 from keybearer.signin.flows import Departure
-from keybearer.signin.model import CONNECT, LINK, local_path
+from keybearer.signin.model import CONNECT, LINK, SIGN_IN, local_path
 from keybearer.signin.service import Arrival, Callback, SignIn
 from keybearer.tenancy.service import tenant_of
 
@@ -165,8 +166,15 @@ def _add_departures(router: APIRouter, sign_in: SignIn, cookie: _FlowCookie) -> 
     ) -> Response:
         """Sends the browser to the provider to sign in, or with `link` to add it to the account."""
         linking = await current_principal(request) if link else None
-        tenant, browser = tenant_of(request.scope), cookie.read(request)
-        departure = await sign_in.begin_sign_in(tenant, provider, local_path(return_to), browser, linking)
+        tenant, browser, back = tenant_of(request.scope), cookie.read(request), local_path(return_to)
+        try:
+            departure = await sign_in.begin_sign_in(tenant, provider, back, browser, linking)
+        except KeybearerError as error:
+            if "text/html" not in request.headers.get("accept", ""):
+                raise
+            # A person followed a link: they get the page, not JSON.
+            kind = LINK if linking else SIGN_IN
+            return RedirectResponse(_destination(Arrival(kind, back, problem=error.code), provider), 303)
         response = RedirectResponse(departure.authorize_url, 302)
         cookie.set(response, departure)
         return response
@@ -204,6 +212,7 @@ def _add_arrivals(
             state=query.get("state", ""),
             code=query.get("code"),
             error=query.get("error"),
+            issuer=query.get("iss"),
             browser_secret=cookie.read(request),
             user_agent=request.headers.get("user-agent", ""),
             principal=await find_principal(request),

@@ -39,6 +39,7 @@ class Callback:
     state: str
     code: str | None = field(repr=False)
     error: str | None
+    issuer: str | None
     browser_secret: str | None = field(repr=False)
     user_agent: str
     principal: Principal | None
@@ -141,6 +142,8 @@ class SignIn:
             kept = await self._flows.use(tenant, flow)
         except EnvelopeError as error:
             raise errors.flow_unknown() from error
+        if _came_from_another(callback):
+            raise errors.provider_error()
         if callback.error is not None:
             raise errors.consent_denied() if callback.error == "access_denied" else errors.provider_error()
         if not callback.code:
@@ -233,6 +236,13 @@ def _check_session(flow: Flow, principal: Principal | None) -> None:
     """A connection belongs to the session that asked for it: otherwise a stranger's account could be slipped in."""
     if principal is None or principal.session_id != flow.session_id:
         raise errors.session_mismatch()
+
+
+def _came_from_another(callback: Callback) -> bool:
+    """RFC 9207: an answer that names its issuer must name the one that was asked."""
+    known = callback.provider.issuer
+    templated = known is not None and "{" in known
+    return callback.issuer is not None and known is not None and not templated and callback.issuer != known
 
 
 def _presented(provider: Provider, identity: ProviderIdentity) -> Presented:
