@@ -3,6 +3,9 @@
 PORT ?= 8080
 DATA ?= .keybearer
 ARGS ?=
+TAG ?= dev
+# What builds an image; where it is not set, docker or buildah is found.
+BUILDER ?=
 # A file's tests stay together, because they share servers.
 PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 
@@ -21,13 +24,13 @@ UI_BUILD := $(UI)/dist/index.html
 UI_SOURCES := $(shell find $(UI) -mindepth 1 \( -name node_modules -o -name dist -o -name '.*' \) -prune -o -print)
 endif
 
-.PHONY: help run dev test test-long check bench clean
+.PHONY: help run dev test test-long check bench images clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  make %-10s %s\n' "$$name" "$$text"; done
-	@printf '\nPORT=%s DATA=%s for run and dev; ARGS for pytest.\n' '$(PORT)' '$(DATA)'
+	@printf '\nPORT=%s DATA=%s for run and dev; ARGS for pytest; TAG=%s for images.\n' '$(PORT)' '$(DATA)' '$(TAG)'
 
 run: $(SYNCED) $(UI_BUILD) ## the whole product on http://localhost:PORT, its data in DATA
 	@exec $(VENV)/bin/keybearer up --port $(PORT) --data $(DATA)
@@ -36,11 +39,13 @@ dev: $(SYNCED) $(UI_PACKAGES) ## the same, reloading when the API or the UI chan
 	@eval "$$WITH_NODE"; exec $(VENV)/bin/keybearer up --dev --port $(PORT) --data $(DATA)
 
 test: $(SYNCED) $(UI_BUILD) ## all tests but the long ones
-	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && KEYBEARER_TEST_CHROMIUM="$$chromium" \
+	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && nginx=$$(sh -euc "$$FIND_NGINX") && \
+		KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_NGINX="$$nginx" \
 		$(VENV)/bin/pytest -m "not long" $(PARALLEL) $(ARGS)
 
 test-long: $(SYNCED) $(UI_BUILD) ## storms, full fuzzing, big streams and every fault
-	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && KEYBEARER_TEST_CHROMIUM="$$chromium" \
+	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && nginx=$$(sh -euc "$$FIND_NGINX") && \
+		KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_NGINX="$$nginx" \
 		$(VENV)/bin/pytest -m long $(ARGS)
 
 check: $(SYNCED) $(UI_PACKAGES) ## lint, format, types, import direction, dead code
@@ -55,6 +60,9 @@ endif
 
 bench: $(SYNCED) ## the figures of docs/benchmarks.md, measured here
 	@exec $(VENV)/bin/python tests/bench/run.py $(ARGS)
+
+images: ## the container images keybearer/…:TAG, with docker or buildah
+	@sh -euc "$$BUILD_IMAGES"
 
 clean: ## remove what was built or installed; never your data
 	rm -rf $(VENV) $(UI)/node_modules $(UI)/dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -156,3 +164,43 @@ say "The browser tests need Chromium or Chrome. Install one, or name it: KEYBEAR
 exit 1
 endef
 export FIND_CHROMIUM
+
+# Prints the path of an nginx for the tests of the front door.
+define FIND_NGINX
+say() { echo "keybearer: $$*" >&2; }
+PATH="$$PATH:/usr/sbin:/opt/homebrew/bin"
+installed() { command -v "$${KEYBEARER_TEST_NGINX:-nginx}"; }
+if installed; then exit; fi
+if [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then
+  say "installing the Debian package nginx-light for the tests of the front door"
+  install() { apt-get install -y -q --no-install-recommends nginx-light; }
+  # It is not meant to run by itself.
+  policy=/usr/sbin/policy-rc.d
+  if ! [ -e $$policy ]; then printf '#!/bin/sh\nexit 101\n' >$$policy; chmod +x $$policy; trap "rm -f $$policy" EXIT; fi
+  { install || { apt-get update -q && install; }; } >&2 || true
+fi
+if installed; then exit; fi
+say "The tests of the front door need nginx 1.22 or newer. Install it (on Debian: apt-get install nginx-light), or name"
+say "it: KEYBEARER_TEST_NGINX=/path make test"
+exit 1
+endef
+export FIND_NGINX
+
+define BUILD_IMAGES
+builder='$(BUILDER)'
+if [ -z "$$builder" ]; then
+  if docker info >/dev/null 2>&1; then
+    builder='docker build'
+  elif command -v buildah >/dev/null; then
+    builder='buildah build --layers'
+  else
+    echo "keybearer: Images are built with docker, whose daemon must run, or with buildah. Neither is here." >&2
+    exit 1
+  fi
+fi
+revision=$$(git rev-parse HEAD 2>/dev/null || echo unknown)
+for target in backend frontend-proxy sandbox; do
+  $$builder -t keybearer/$$target:$(TAG) -f Dockerfile --target $$target --build-arg REVISION=$$revision .
+done
+endef
+export BUILD_IMAGES

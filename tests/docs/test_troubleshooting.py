@@ -209,6 +209,18 @@ async def framework_codes() -> set[str]:
     return found
 
 
+def front_codes() -> dict[str, str]:
+    """What the web server in front refuses by itself."""
+    templates = ROOT / "frontend-proxy" / "nginx" / "templates"
+    codes = {
+        code: path.name
+        for path in sorted(templates.glob("*.template"))
+        for code in re.findall(r"set \$code ([a-z0-9_]+);", path.read_text(encoding="utf-8"))
+    }
+    assert codes
+    return {FAMILY if re.fullmatch(r"http_\d+", code) else code: where for code, where in codes.items()}
+
+
 STATE_REASON = re.compile(r"""state_reason["']?\s*(?:=|:)(?!=)\s*([^\n]+?),?\s*(?:\n|epoch|lease_until|updated_at)""")
 PASSED_ON = frozenset({
     "None", "reason", "str | None", "Column", "connection.state_reason", 'record["state_reason"]', ":reason",
@@ -278,6 +290,7 @@ def test_every_code_in_the_source_can_be_followed(modules: list[Module], made: C
 
 async def test_the_page_has_each_code_and_no_other(modules: list[Module], made: Codes) -> None:
     codes = dict.fromkeys(await framework_codes(), "the framework") | made.found | state_reasons(modules).found
+    codes |= front_codes()
     written = codes_on_the_page()
     lacking = [f"{code} ({where}) has no heading" for code, where in sorted(codes.items()) if code not in written]
     stale = [f"{code} has a heading and is no code" for code in written if code not in codes]

@@ -65,6 +65,24 @@ def migrate(
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Option(help="Where keys and passwords go.")] = Path("secrets"),
+    environment: Annotated[Path, typer.Option(help="Where names and addresses go.")] = Path(".env"),
+    public_url: Annotated[str, typer.Option(help="Where people will open Keybearer.")] = "http://localhost:8080",
+    database: Annotated[bool, typer.Option("--database", help="Instead, make roles and database.")] = False,
+) -> None:
+    """Make the secrets that compose.yaml mounts, readable by you alone. Never overwrites."""
+    from keybearer.cli import failures
+    from keybearer.cli import init as command
+
+    with failures.explained():
+        if database:
+            command.prepare_database()
+        else:
+            command.write_files(folder, environment, public_url=public_url)
+
+
+@app.command()
 def verify(
     url: Annotated[str | None, typer.Option(help="Also check this public address from outside.")] = None,
 ) -> None:
