@@ -27,12 +27,13 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --frozen --no-dev --no-install-workspace --package keybearer
 COPY backend/api backend/api
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --no-editable --package keybearer
+    uv sync --frozen --no-dev --no-editable --package keybearer && rm -f /opt/keybearer/.lock
 
 FROM environment AS sandbox-environment
 COPY backend/sandbox backend/sandbox
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --no-editable --inexact --package keybearer-sandbox
+    uv sync --frozen --no-dev --no-editable --inexact --package keybearer-sandbox \
+    && rm -f /opt/keybearer/.lock
 
 FROM docker.io/library/python:${PYTHON} AS runtime
 RUN groupadd --gid 10001 keybearer \

@@ -170,11 +170,11 @@ def test_the_sandbox_runs(sandbox: Image) -> None:
     ],
 )
 def test_the_front_doors_templates_are_taken_by_its_own_nginx(front: Image, environment: dict[str, str]) -> None:
-    command = ("-e", "/dev/stderr", "-c", "/tmp/nginx/nginx.conf", "-t")
-    done = front.run("/opt/keybearer/entrypoint.sh", "nginx", *command, **environment)
+    # Through pipes of its own user's, as every container runtime makes them.
+    command = "nginx -e /dev/stderr -c /tmp/nginx/nginx.conf -t"
+    done = front.run("sh", "-c", f"/opt/keybearer/entrypoint.sh {command} 2>&1 | cat", **environment)
 
-    assert done.returncode == 0, done.stderr
-    assert "test is successful" in done.stderr
+    assert "test is successful" in done.stdout, done.stdout
 
 
 def test_the_front_door_says_what_is_missing(front: Image) -> None:
