@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 from installation import Browser, Installation, Process, free_port, installed, log_lines
+from keybearer.cli import outside
 from proxy_front.conftest import ROOMY
 from proxy_front.front import Front, front
 
@@ -89,6 +90,13 @@ def test_the_backend_believes_nginx_and_nobody_behind_it(site: Site) -> None:
     assert last["request_id"] in {line["request_id"] for line in backend}
 
 
+async def test_the_outside_checks_of_verify_pass(site: Site) -> None:
+    findings = await outside.check(site.installation.url)
+
+    assert len(findings) >= 7
+    assert [each for each in findings if each.problem] == []
+
+
 def test_a_host_that_is_nobodys_is_refused(site: Site) -> None:
     answer = site.front.ask("/api/health", headers={"Host": "elsewhere.test"})
 
@@ -146,7 +154,8 @@ def test_another_application_asks_who_is_signed_in(tmp_path, site: Site, person:
         known = started.ask("/application/x", "GET", host | {"Cookie": cookie, "Keybearer-User": "admin"})
 
     me = person.get("/api/auth/me").json()
-    assert stranger.status == 401
+    assert (stranger.status, stranger.json()["code"]) == (401, "not_signed_in")
+    assert stranger.one("WWW-Authenticate") == "Bearer"
     assert (known.status, known.one("Signed-In")) == (200, (me.get("user") or me)["id"])
 
 
