@@ -3,18 +3,16 @@
 import shutil
 import socket
 import socketserver
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
-import psutil
 import pytest
-from images.opening import BUILDAH, Image, opened
+from images.opening import Image, opened
 from installation import Browser, Installation, free_port
 
 USER = 10001
@@ -28,30 +26,6 @@ def backend() -> Iterator[Image]:
 @pytest.fixture(scope="module")
 def front() -> Iterator[Image]:
     yield from opened("frontend-proxy")
-
-
-@contextmanager
-def running(
-    image: Image, command: list[str], environment: Mapping[str, str], log: Path, *mounts: str
-) -> Iterator[None]:
-    """Ends the program first, which buildah then follows."""
-    given = [f"--env={name}={value}" for name, value in environment.items()]
-    given += [f"--volume={mount}" for mount in mounts]
-    line = [*BUILDAH, "run", "--isolation", "chroot", *given, image.container, "--", *command]
-    with log.open("wb") as output:
-        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    try:
-        yield
-    finally:
-        inside = psutil.Process(process.pid).children(recursive=True)
-        for each in reversed(inside):
-            each.terminate()
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            for each in inside:
-                each.kill()
-            process.wait()
 
 
 @contextmanager
@@ -127,8 +101,8 @@ def test_a_person_signs_in_and_an_agent_calls(
         mount = f"{made.folder}:/etc/keybearer:ro"
         nginx = "/opt/keybearer/entrypoint.sh nginx -e /dev/stderr -c /tmp/nginx/nginx.conf -g 'daemon off;' 2>&1 | cat"
         with (
-            running(backend, ["keybearer", "serve"], environment, logs[0], mount),
-            running(front, ["sh", "-c", nginx], door, logs[1]),
+            backend.running("keybearer", "serve", environment=environment, log=logs[0], mounts=[mount]),
+            front.running("sh", "-c", nginx, environment=door, log=logs[1]),
         ):
             wait_for(f"http://127.0.0.1:{port + 2}/readyz", logs[0])
             wait_for(f"http://127.0.0.1:{port + 3}/healthz", logs[1])
