@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import asyncpg
 import pytest
+from keybearer.cli import init as command
 from keybearer.cli import postgres
 from keybearer.keys import keyring, signing
 
@@ -25,6 +26,11 @@ def init(folder: Path, *arguments: str, check: bool = True, **environment: str) 
     )
 
 
+def make(folder: Path) -> None:
+    """The same without a process of its own."""
+    command.write_files(folder / "secrets", folder / ".env", public_url="http://localhost:8080")
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -34,7 +40,7 @@ def variables(path: Path) -> dict[str, str]:
 
 
 def test_what_it_makes_is_private(tmp_path: Path) -> None:
-    init(tmp_path)
+    make(tmp_path)
     made = list((tmp_path / "secrets").rglob("*"))
 
     assert {stat.S_IMODE(path.stat().st_mode) for path in made if path.is_file()} == {0o600}
@@ -43,7 +49,7 @@ def test_what_it_makes_is_private(tmp_path: Path) -> None:
 
 
 def test_the_images_user_can_read_what_root_makes(tmp_path: Path) -> None:
-    init(tmp_path)
+    make(tmp_path)
     owners = {f"{path.stat().st_uid}:{path.stat().st_gid}" for path in (tmp_path / "secrets").rglob("*")}
 
     assert owners == {variables(tmp_path / ".env")["RUN_AS"]}
@@ -51,20 +57,23 @@ def test_the_images_user_can_read_what_root_makes(tmp_path: Path) -> None:
 
 
 def test_it_never_overwrites(tmp_path: Path) -> None:
-    init(tmp_path, "--public-url", "https://keybearer.test")
+    first = init(tmp_path, "--public-url", "https://keybearer.test").stdout
     before = contents(tmp_path)
-    said = init(tmp_path).stdout
+    again = init(tmp_path).stdout
 
     assert contents(tmp_path) == before
-    assert "made" not in said
+    assert variables(tmp_path / ".env")["PUBLIC_URL"] == "https://keybearer.test"
+    assert ("kept" in first, "made" in again) == (False, False)
 
 
 @pytest.mark.parametrize("lost", ["backend.env", "migrate.env", "postgres.env", "valkey.env", "livekit.env"])
-def test_what_was_lost_is_made_again_from_what_is_there(tmp_path: Path, lost: str) -> None:
-    init(tmp_path)
+def test_what_was_lost_is_made_again_from_what_is_there(tmp_path: Path, lost: str, capsys) -> None:
+    make(tmp_path)
     before = contents(tmp_path)
     (tmp_path / "secrets" / lost).unlink()
-    said = init(tmp_path).stdout
+    capsys.readouterr()
+    make(tmp_path)
+    said = capsys.readouterr().out
 
     assert contents(tmp_path) == before
     assert [Path(line.split(" ", 1)[1]).name for line in said.splitlines() if line.startswith("made")] == [lost]
@@ -73,7 +82,7 @@ def test_what_was_lost_is_made_again_from_what_is_there(tmp_path: Path, lost: st
 def test_two_installations_share_nothing(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        init(tmp_path / name)
+        make(tmp_path / name)
     one, two = (contents(tmp_path / name / "secrets") for name in ("one", "two"))
 
     assert {name for name in one if one[name] == two[name]} == {"keyring/primary", "signing/primary"}
@@ -122,6 +131,14 @@ async def test_it_prepares_an_empty_server_and_the_schema_comes_in(tmp_path: Pat
         (
             {"POSTGRES_PASSWORD": "x", "KEYBEARER_MIGRATION_DATABASE_URL": "postgresql://postgres:x@db/keybearer"},
             "must name the login keybearer_app_a",
+        ),
+        (
+            {
+                "POSTGRES_PASSWORD": "x",
+                "KEYBEARER_DATABASE_URL": "postgresql://keybearer_app_a:x@127.0.0.1:1/keybearer",
+                "KEYBEARER_MIGRATION_DATABASE_URL": "postgresql://keybearer_migrator:x@127.0.0.1:1/keybearer",
+            },
+            "does not let `postgres` in (ConnectionRefusedError)",
         ),
     ],
 )

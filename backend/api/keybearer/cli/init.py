@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import typer
 
 from keybearer.cli.folder import DataFolder, write_private
@@ -52,14 +53,19 @@ def prepare_database(environment: Mapping[str, str] = os.environ) -> None:
         )
     server = migration.netloc.rpartition("@")[2]
     superuser = urlunsplit(migration._replace(netloc=f"postgres:{password}@{server}", path="/postgres"))
-    asyncio.run(
-        cluster.prepare(
-            superuser,
-            database=migration.path.removeprefix("/"),
-            app_password=app.password or "",
-            migration_password=migration.password or "",
-        )
+    prepared = cluster.prepare(
+        superuser,
+        database=migration.path.removeprefix("/"),
+        app_password=app.password or "",
+        migration_password=migration.password or "",
     )
+    try:
+        asyncio.run(prepared)
+    except (OSError, asyncpg.PostgresError) as error:
+        raise ConfigurationError(
+            f"The database does not let `postgres` in ({type(error).__name__}). Its password is the one that it was "
+            "first started with; bring back that POSTGRES_PASSWORD, or set it in the database."
+        ) from error
     typer.echo("The roles, their passwords and the database are there.")
 
 
