@@ -24,7 +24,7 @@ UI_BUILD := $(UI)/dist/index.html
 UI_SOURCES := $(shell find $(UI) -mindepth 1 \( -name node_modules -o -name dist -o -name '.*' \) -prune -o -print)
 endif
 
-.PHONY: help run dev test test-long check bench images clean
+.PHONY: help run dev test test-images test-long check bench images clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -41,7 +41,10 @@ dev: $(SYNCED) $(UI_PACKAGES) ## the same, reloading when the API or the UI chan
 test: $(SYNCED) $(UI_BUILD) ## all tests but the long ones
 	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && nginx=$$(sh -euc "$$FIND_NGINX") && \
 		KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_NGINX="$$nginx" \
-		$(VENV)/bin/pytest -m "not long" $(PARALLEL) $(ARGS)
+		$(VENV)/bin/pytest -m "not long and not images" $(PARALLEL) $(ARGS)
+
+test-images: $(SYNCED) ## what is in the images that `make images` built
+	@$(VENV)/bin/pytest -m images $(ARGS)
 
 test-long: $(SYNCED) $(UI_BUILD) ## storms, full fuzzing, big streams and every fault
 	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && nginx=$$(sh -euc "$$FIND_NGINX") && \

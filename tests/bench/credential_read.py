@@ -12,10 +12,10 @@ from pathlib import Path
 from statistics import median
 
 import pinned
-import site_under_test
+import workshop
 from figures import Figure, difference, median_ratio, ms
 from installation import Installation
-from site_under_test import Workshop
+from workshop import Workshop
 
 _READER = str(Path(__file__).with_name("reader.py"))
 _CALLERS = 8
@@ -73,7 +73,7 @@ def measure(shop: Workshop) -> Iterator[Figure]:
 
 
 def _connect(site: Installation) -> str:
-    process = site_under_test.serve(site)
+    process = workshop.serve(site)
     browser = site.browser()
     site.sign_in(browser)
     connection: str = site.connect(browser)["id"]

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from statistics import median
 
 import load
-import site_under_test
+import workshop
 from figures import Figure, median_ratio, ms
 from load import Round
-from site_under_test import Workshop
+from workshop import Workshop
 
 PATH = "/api/auth/me"
 _CONNECTIONS = 32
@@ -15,13 +15,13 @@ _CONNECTIONS = 32
 
 def measure(shop: Workshop) -> Iterator[Figure]:
     with shop.site() as site:
-        process = site_under_test.serve(site)
+        process = workshop.serve(site)
         browser = site.browser()
         site.sign_in(browser)
         size = len(browser.get(PATH).content)
         cookie = "; ".join(f"{name}={value}" for name, value in browser.client.cookies.items())
         browser.close()
-        with site_under_test.hello(size) as (bare_port, bare):
+        with workshop.hello(size) as (bare_port, bare):
             mine: list[tuple[Round, float]] = []
             other: list[tuple[Round, float]] = []
             for _ in range(shop.rounds(6)):
@@ -55,6 +55,6 @@ def measure(shop: Workshop) -> Iterator[Figure]:
 
 def _round(shop: Workshop, port: int, pid: int, cookie: str) -> tuple[Round, float]:
     """And the server's CPU seconds for a request."""
-    before = site_under_test.cpu_seconds(pid)
+    before = workshop.cpu_seconds(pid)
     done = load.throughput(port, PATH, concurrency=_CONNECTIONS, seconds=shop.seconds(4), cookie=cookie)
-    return done, (site_under_test.cpu_seconds(pid) - before) / done.requests
+    return done, (workshop.cpu_seconds(pid) - before) / done.requests

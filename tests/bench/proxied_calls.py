@@ -10,10 +10,10 @@ from statistics import median
 from urllib.parse import urlsplit
 
 import load
-import site_under_test
+import workshop
 from figures import Figure, Times, difference, mib, ms
 from installation import Installation, Process
-from site_under_test import Workshop
+from workshop import Workshop
 
 _SCOPES = "user-read-private user-read-email"
 _PATH = "/v1/me"
@@ -23,7 +23,7 @@ _FLAT = 16 * 2**20
 
 def measure(shop: Workshop) -> Iterator[Figure]:
     with shop.site() as site:
-        process = site_under_test.serve(site)
+        process = workshop.serve(site)
         browser = site.browser()
         site.sign_in(browser)
         site.connect(browser)
@@ -43,7 +43,7 @@ def _added(shop: Workshop, site: Installation, process: Process, grant: str, con
     proxied = load.request(f"/api/proxy/spotify{_PATH}", host=host, authorization=f"Bearer {grant}")
     direct: list[Times] = []
     through: list[Times] = []
-    before = site_under_test.cpu_seconds(process.popen.pid)
+    before = workshop.cpu_seconds(process.popen.pid)
     for _ in range(shop.rounds(6)):
         direct.append(_round(shop, provider.port, own, concurrency))
         through.append(_round(shop, process.port, proxied, concurrency))
@@ -58,7 +58,7 @@ def _added(shop: Workshop, site: Installation, process: Process, grant: str, con
             target=f"≤+{ms(target)}",
             met=added <= target,
         )
-    cost = (site_under_test.cpu_seconds(process.popen.pid) - before) / sum(len(one.seconds) for one in through)
+    cost = (workshop.cpu_seconds(process.popen.pid) - before) / sum(len(one.seconds) for one in through)
     yield Figure(area="proxy", what=f"the proxy's CPU for a call, concurrency {concurrency}", value=ms(cost))
 
 
@@ -70,7 +70,7 @@ def _streamed(shop: Workshop, process: Process, grant: str) -> Figure:
     size = (64 if shop.quick else 1024) * 2**20
     # A first answer, so that pools and buffers are there.
     asyncio.run(_stream(process, grant, 2**20))
-    before = site_under_test.resident(process.popen.pid)
+    before = workshop.resident(process.popen.pid)
     watch = _Peak(process.popen.pid)
     seconds = asyncio.run(_stream(process, grant, size))
     grown = watch.stop() - before
@@ -111,5 +111,5 @@ class _Peak:
 
     def _watch(self) -> None:
         while not self._done.is_set():
-            self._peak = max(self._peak, site_under_test.resident(self._pid))
+            self._peak = max(self._peak, workshop.resident(self._pid))
             self._done.wait(0.02)

@@ -16,7 +16,7 @@ from statistics import median
 import load
 from figures import Figure, difference, ms
 from installation import Installation, free_port
-from site_under_test import Workshop
+from workshop import Workshop
 
 _CALLERS = str(Path(__file__).with_name("callers.py"))
 _PROCESSES = 3

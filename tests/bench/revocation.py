@@ -14,7 +14,7 @@ import relay
 from figures import Figure, Times, ms
 from installation import Browser, Installation, Process, free_port
 from relay import Relay
-from site_under_test import Workshop
+from workshop import Workshop
 
 _PROCESSES = 3
 _PROMPT, _UNTOLD = 0.1, 1.0

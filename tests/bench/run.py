@@ -20,7 +20,7 @@ import report
 import revocation
 import start
 from figures import Figure
-from site_under_test import Workshop, workshop
+from workshop import Workshop, workshop
 
 AREAS: dict[str, Callable[[Workshop], Iterator[Figure]]] = {
     "hot": hot_path.measure,

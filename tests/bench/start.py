@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from statistics import median
 
 import pinned
-import site_under_test
+import workshop
 from figures import Figure, mib
-from site_under_test import Workshop
+from workshop import Workshop
 
 _LIBRARIES = """
 import asyncpg, fastapi, httpx2, joserfc.jwt, prometheus_client, sqlalchemy.ext.asyncio, structlog, typer
@@ -24,16 +24,16 @@ _BYTES = 150 * 2**20
 def measure(shop: Workshop) -> Iterator[Figure]:
     times, works, sizes, bare_times, bare_sizes = [], [], [], [], []
     with shop.site() as site:
-        site_under_test.serve(site).terminate()  # the first start compiles modules and creates the signing state
+        workshop.serve(site).terminate()  # the first start compiles modules and creates the signing state
         for _ in range(shop.rounds(5)):
             begun = time.perf_counter()
             bare_sizes.append(_import_libraries())
             bare_times.append(time.perf_counter() - begun)
             begun = time.perf_counter()
-            process = site_under_test.serve(site)
+            process = workshop.serve(site)
             times.append(time.perf_counter() - begun)
-            works.append(site_under_test.cpu_seconds(process.popen.pid))
-            sizes.append(site_under_test.resident(process.popen.pid))
+            works.append(workshop.cpu_seconds(process.popen.pid))
+            sizes.append(workshop.resident(process.popen.pid))
             process.terminate()
     took, size = median(times), median(sizes)
     yield Figure(

@@ -7,6 +7,8 @@ import pytest
 from images.opening import Image, opened
 from images.test_compose import SERVICES
 
+pytestmark = pytest.mark.images
+
 PACKAGES = "opt/keybearer/lib/python3*/site-packages"
 
 
