@@ -7,7 +7,7 @@ TAG ?= dev
 # What builds an image; where it is not set, docker or buildah is found.
 BUILDER ?=
 # A file's tests stay together, because they share servers.
-PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Compiled modules are kept, whatever the machine says: a start from source takes seconds.
 unexport PYTHONDONTWRITEBYTECODE

@@ -14,7 +14,15 @@ from keybearer.cli import postgres
 from keybearer.kit.database import Database
 from keybearer.migrations import cluster, runner
 
+# These start browsers and servers. They go first, so that no core waits for one of them at the end.
+SLOW_FOLDERS = ("browser", "product", "agent", "fuzz", "vault", "proxy_front", "postgres", "identity")
 TENANT = UUID("00000000-0000-7000-8000-000000000001")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """After the shuffling, which stays as it is within the slow and within the quick ones."""
+    items.sort(key=lambda item: item.path.parent.name not in SLOW_FOLDERS)
 
 
 @pytest.fixture(scope="session")

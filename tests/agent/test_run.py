@@ -69,6 +69,7 @@ async def test_the_program_plays_and_the_ledger_says_who_gave_it_leave(connected
         assert rows.all() == [("grant.created", "person"), ("grant.revoked", "person")]
 
 
+@pytest.mark.long
 async def test_the_exit_code_is_passed_on(connected, subtests):
     for program, code in (
         ([sys.executable, "-c", "raise SystemExit(7)"], 7),
@@ -104,6 +105,7 @@ async def test_signals_reach_the_program_and_the_grant_is_still_taken_back(conne
             assert await connected.services.grants.list_live(connected.alice) == []
 
 
+@pytest.mark.long
 async def test_what_cannot_be_given_is_said_and_nothing_runs(connected, subtests):
     for arguments, said in (
         (["--providers", "google"], "You have no connection to one of these providers."),

@@ -46,8 +46,15 @@ def examine(page: Page, path: str, name: str) -> list[str]:
     return messages
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("theme", "size"),
+    [
+        ("light", "wide"),
+        ("dark", "narrow"),
+        pytest.param("dark", "wide", marks=pytest.mark.long),
+        pytest.param("light", "narrow", marks=pytest.mark.long),
+    ],
+)
 def test_every_page_is_accessible_and_fits(
     site: Installation, new_person: Callable[..., Page], chromium: Any, theme: str, size: str
 ) -> None:

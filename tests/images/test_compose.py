@@ -162,6 +162,7 @@ def test_nginx_may_write_where_it_writes_and_stops_in_time() -> None:
     assert int(SERVICES["backend"]["stop_grace_period"].rstrip("s")) >= 40
 
 
+@pytest.mark.images
 def test_compose_itself_reads_the_file(made: Path) -> None:
     docker = shutil.which("docker")
     if not docker or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:

@@ -17,6 +17,8 @@ from installation import Browser, Installation, free_port
 
 USER = 10001
 
+pytestmark = pytest.mark.images
+
 
 @pytest.fixture(scope="module")
 def backend() -> Iterator[Image]:

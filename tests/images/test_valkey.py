@@ -13,6 +13,8 @@ from images.test_compose import SERVICES
 VALKEY = SERVICES["valkey"]
 PASSWORD = {"VALKEY_PASSWORD": "of-the-test_0"}
 
+pytestmark = pytest.mark.images
+
 
 def shell(text: str) -> str:
     """Compose writes a dollar twice."""

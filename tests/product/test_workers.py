@@ -140,6 +140,7 @@ def test_the_parent_tells_the_keyring_of_both(server: Installation, parent: Proc
     assert answer["revision"]
 
 
+@pytest.mark.long
 def test_a_worker_that_hangs_is_not_ready(server: Installation, parent: Process) -> None:
     worker = workers_of(parent)[0]
     with only(worker, parent):
@@ -198,6 +199,7 @@ def test_sigterm_ends_all_of_it(short: Installation) -> None:
     assert short.log.read_text().count("server.stopping") == 2
 
 
+@pytest.mark.long
 def test_workers_end_when_their_parent_is_killed(short: Installation) -> None:
     process = short.processes[0]
     workers = psutil.Process(process.pid).children()
@@ -209,6 +211,7 @@ def test_workers_end_when_their_parent_is_killed(short: Installation) -> None:
         status(short)
 
 
+@pytest.mark.long
 def test_settings_that_a_worker_refuses_end_the_command(tmp_path: Path, database, keybearer_sandbox_server) -> None:
     with installed(tmp_path, database.url, database.owner_url, keybearer_sandbox_server) as made:
         (made.folder / "keyring" / "k1").write_text("c2hvcnQ=")
