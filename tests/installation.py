@@ -76,6 +76,7 @@ class Installation:
     port: int = field(default_factory=free_port)
     extra: dict[str, str] = field(default_factory=dict)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    browsers: list[Browser] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name in ("keyring", "signing"):
@@ -161,7 +162,9 @@ class Installation:
 
     def browser(self, port: int | None = None) -> Browser:
         """Cookies are the host's and not the port's, so a browser may talk to each process."""
-        return Browser(f"http://localhost:{port or self.port}")
+        browser = Browser(f"http://localhost:{port or self.port}")
+        self.browsers.append(browser)
+        return browser
 
     def sign_in(self, browser: Browser, account: str = "alice@example.com", provider: str = "google") -> dict[str, Any]:
         """Through the provider and back; answers GET /api/auth/me."""
@@ -252,6 +255,9 @@ def installed(
     try:
         yield installation
     finally:
+        # Those of a failed test too: a connection left to the collector would fail some innocent one.
+        for browser in installation.browsers:
+            browser.close()
         installation.stop()
 
 

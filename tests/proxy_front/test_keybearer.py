@@ -22,7 +22,7 @@ class Site:
     backend: Process
 
     def browser(self) -> Browser:
-        return Browser(f"http://localhost:{self.front.port}")
+        return self.installation.browser(self.front.port)
 
     def call(self, grant: str, path: str, **options) -> httpx2.Response:
         return self.installation.call(grant, path, port=self.front.port, **options)
