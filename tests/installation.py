@@ -262,5 +262,6 @@ def installed(
 
 
 def log_lines(log: Path) -> list[dict[str, Any]]:
-    """The JSON lines of a server's log; a line that is none fails the test."""
-    return [json.loads(line) for line in log.read_text().splitlines() if line.strip()]
+    """The JSON lines of a server's log; a line that is none fails the test. The last may still be being written."""
+    whole, _, _ = log.read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines() if line.strip()]

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -219,9 +220,12 @@ def test_a_strangers_answers_are_not_kept_anywhere(site: Site, caller: Browser) 
 
 def test_the_log_holds_no_crash_and_every_line_is_json(site: Site, caller: Browser) -> None:
     answer = caller.get("/api/nothing")
-    lines = log_lines_of(site)
+    deadline, mine = time.monotonic() + 10, None
+    while mine is None:  # the line is written after the answer went out
+        assert time.monotonic() < deadline, "the request was never logged"
+        lines = log_lines_of(site)
+        mine = next((each for each in lines if each.get("request_id") == answer.headers["x-request-id"]), None)
     assert not [each for each in lines if each["event"] in {"request.crashed", "background.failed"}]
-    (mine,) = [each for each in lines if each.get("request_id") == answer.headers["x-request-id"]]
     assert (mine["event"], mine["status"]) == ("request.answered", 404)
 
 

@@ -1,7 +1,6 @@
 """One installation for the tests of a module: server processes that stay up, and a superuser's view of the database."""
 
 import asyncio
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import httpx2
-from installation import Browser, Installation, Process, free_port
+from installation import Browser, Installation, Process, free_port, log_lines
 from keybearer_sandbox.testing import RunningSandbox
 
 SPOTIFY_CALLBACK = "/api/spotify/callback"
@@ -102,4 +101,4 @@ def query_of(url: str) -> dict[str, str]:
 
 def log_lines_of(site: Installation) -> list[dict[str, Any]]:
     """Each line of the log; one that is not JSON fails the test."""
-    return [json.loads(line) for line in site.log.read_text().splitlines() if line.strip()]
+    return log_lines(site.log)
