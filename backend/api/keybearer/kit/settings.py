@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from keybearer.kit.errors import ConfigurationError
 
 PREFIX = "KEYBEARER_"
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 -- a container's ports; `keybearer up` binds loopback
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -27,9 +28,9 @@ class Settings:
     database_pool_size: int = 8
     internal_hosts: frozenset[str] = frozenset()
     cors_origins: tuple[str, ...] = ()
-    host: str = "0.0.0.0"  # noqa: S104 -- a container's port; `keybearer up` binds loopback
+    host: str = EVERY_ADDRESS
     port: int = 8080
-    internal_host: str = "0.0.0.0"  # noqa: S104
+    internal_host: str = EVERY_ADDRESS
     internal_port: int = 9090
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = "info"
@@ -63,9 +64,9 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         database_pool_size=source.number("DATABASE_POOL_SIZE", 8, 1, 100),
         internal_hosts=frozenset(host_name(host) for host in source.words("INTERNAL_HOSTS")),
         cors_origins=tuple(_cors_origin(origin) for origin in source.words("CORS_ORIGINS")),
-        host=source.text("HOST") or "0.0.0.0",  # noqa: S104
+        host=source.text("HOST") or EVERY_ADDRESS,
         port=source.number("PORT", 8080, 0, 65535),
-        internal_host=source.text("INTERNAL_HOST") or "0.0.0.0",  # noqa: S104
+        internal_host=source.text("INTERNAL_HOST") or EVERY_ADDRESS,
         internal_port=source.number("INTERNAL_PORT", 9090, 0, 65535),
         trusted_proxies=tuple(_network(network) for network in source.words("TRUSTED_PROXIES")),
         log_level=source.choice("LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
