@@ -6,8 +6,8 @@ ARGS ?=
 TAG ?= dev
 # What builds an image; where it is not set, docker or buildah is found.
 BUILDER ?=
-# A file's tests stay together, because they share servers.
-PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Tests wait for servers half of the time, so two share a core. A file's tests stay together, because they share servers.
+PARALLEL ?= -n $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN)) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 # Compiled modules are kept, whatever the machine says: a start from source takes seconds.
 unexport PYTHONDONTWRITEBYTECODE

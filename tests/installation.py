@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -24,6 +25,8 @@ from keybearer.providers import catalogue
 from keybearer_sandbox.testing import RunningSandbox
 
 START_SECONDS = 60
+# For clients of plain http. By default each loads the whole certificate store first, which takes it 30 ms.
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def free_port(count: int = 1) -> int:
@@ -50,7 +53,9 @@ class Browser:
     client: httpx2.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = httpx2.Client(base_url=self.base, follow_redirects=False, trust_env=False, timeout=30)
+        self.client = httpx2.Client(
+            base_url=self.base, follow_redirects=False, trust_env=False, timeout=30, verify=NO_CERTIFICATES
+        )
 
     def get(self, path: str, **options: Any) -> httpx2.Response:
         return self.client.get(path, **options)
@@ -212,7 +217,7 @@ class Installation:
         """A proxied call as an agent makes it; `path` begins with the provider."""
         url = f"http://localhost:{port or self.port}/api/proxy/{path}"
         headers = {"Authorization": f"Bearer {grant}", **options.pop("headers", {})}
-        with httpx2.Client(trust_env=False, timeout=60) as client:
+        with httpx2.Client(trust_env=False, timeout=60, verify=NO_CERTIFICATES) as client:
             return client.request(method, url, headers=headers, **options)
 
 
@@ -236,7 +241,8 @@ class Process:
         raise AssertionError(f"the server is not ready after {START_SECONDS} s:\n{self.log.read_text()[-3000:]}")
 
     def internal(self, path: str) -> httpx2.Response:
-        return httpx2.get(f"http://127.0.0.1:{self.internal_port}{path}", trust_env=False, timeout=5)
+        url = f"http://127.0.0.1:{self.internal_port}{path}"
+        return httpx2.get(url, trust_env=False, timeout=5, verify=NO_CERTIFICATES)
 
     def terminate(self) -> None:
         self.popen.terminate()

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from installation import NO_CERTIFICATES
 from keybearer.events import background
 from keybearer.events.routes import routes
 from keybearer.events.service import Events
@@ -218,7 +219,9 @@ async def serving(events: Events, door: Door) -> AsyncIterator[httpx2.AsyncClien
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
     task = asyncio.create_task(server.serve(sockets=[listening]))
     port = listening.getsockname()[1]
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    async with httpx2.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=NO_CERTIFICATES
+    ) as client:
         yield client
     server.should_exit = True
     events.stop()

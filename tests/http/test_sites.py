@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
-from installation import Browser
+from installation import NO_CERTIFICATES, Browser
 from signin.site import Site, Sql, site_of
 
 LISTED = "https://app.example.test"
@@ -117,7 +117,7 @@ def test_a_name_for_inside_serves_agents_alone(site: Site, browser: Browser) -> 
 
 
 def test_other_names_of_this_machine_lead_to_the_public_one(site: Site) -> None:
-    with httpx2.Client(trust_env=False) as client:
+    with httpx2.Client(trust_env=False, verify=NO_CERTIFICATES) as client:
         answer = client.get(f"http://127.0.0.1:{site.port}//evil.test/x?a=b")
         assert answer.status_code == 307
         assert answer.headers["location"].startswith(f"{site.url}/")

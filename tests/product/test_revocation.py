@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from installation import Browser
+from installation import NO_CERTIFICATES, Browser
 from signin.site import Site, Sql, site_of
 
 BOUND = 1.0
@@ -46,7 +46,10 @@ class Everywhere:
         cookie = browser.client.cookies["keybearer_session"]
         self._clients = [
             httpx2.Client(
-                base_url=f"http://localhost:{port}", headers={"cookie": f"keybearer_session={cookie}"}, trust_env=False
+                base_url=f"http://localhost:{port}",
+                headers={"cookie": f"keybearer_session={cookie}"},
+                trust_env=False,
+                verify=NO_CERTIFICATES,
             )
             for port in (process.port for process in site.running)
         ]

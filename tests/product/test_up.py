@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
-from installation import Browser, free_port
+from installation import NO_CERTIFICATES, Browser, free_port
 from keybearer_sandbox.testing import RunningSandbox
 
 START_SECONDS = 60
@@ -46,7 +46,9 @@ class Up:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, (self.data.parent / "up.log").read_text()
             try:
-                httpx2.get(f"http://127.0.0.1:{self.port + 1}/readyz", trust_env=False).raise_for_status()
+                httpx2.get(
+                    f"http://127.0.0.1:{self.port + 1}/readyz", trust_env=False, verify=NO_CERTIFICATES
+                ).raise_for_status()
             except httpx2.HTTPError:
                 time.sleep(0.05)
                 continue
@@ -146,7 +148,9 @@ def through(up: Up, browser: Browser, authorize_url: str) -> None:
 
 def call(up: Up, grant: str) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {grant}"}
-    return httpx2.get(f"{up.url}/api/proxy/spotify/v1/me", headers=headers, trust_env=False, timeout=30)
+    return httpx2.get(
+        f"{up.url}/api/proxy/spotify/v1/me", headers=headers, trust_env=False, timeout=30, verify=NO_CERTIFICATES
+    )
 
 
 def assert_gone(processes: list[psutil.Process]) -> None:

@@ -15,7 +15,7 @@ import asyncpg
 import httpx2
 import psutil
 import pytest
-from installation import Installation, Process, installed
+from installation import NO_CERTIFICATES, Installation, Process, installed
 from prometheus_client import REGISTRY, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -78,7 +78,9 @@ def until(holds: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS) -
 def status(server: Installation, path: str = "/api/health", cookie: str | None = None) -> int:
     """Over a connection of its own, so that any worker may take it."""
     headers = {"cookie": f"keybearer_session={cookie}"} if cookie else {}
-    return httpx2.get(server.url + path, headers=headers, trust_env=False, timeout=10).status_code
+    return httpx2.get(
+        server.url + path, headers=headers, trust_env=False, timeout=10, verify=NO_CERTIFICATES
+    ).status_code
 
 
 def samples(parent: Process) -> dict[str, float]:

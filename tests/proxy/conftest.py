@@ -20,6 +20,7 @@ import pytest
 import uvicorn
 import yaml
 from fastapi import FastAPI
+from installation import NO_CERTIFICATES
 from keybearer.cli import sandbox as sandbox_files
 from keybearer.events.service import Events
 from keybearer.grants.background import LastUse
@@ -161,7 +162,9 @@ class World:
         """Of the agent; nothing of its own is added but the grant."""
         bearer = {"Authorization": f"Bearer {grant}".encode()} if grant is not None else {}
         named = {name.replace("_", "-"): value.encode() for name, value in headers.items()}
-        client = httpx2.AsyncClient(base_url=f"{self.url}/api/proxy", headers={**bearer, **named}, trust_env=False)
+        client = httpx2.AsyncClient(
+            base_url=f"{self.url}/api/proxy", headers={**bearer, **named}, trust_env=False, verify=NO_CERTIFICATES
+        )
         self.clients.append(client)
         return client
 
@@ -208,7 +211,9 @@ async def world(db: Database, sandboxed: RunningSandbox, upstream: "Upstream", t
     vault, ledger, events, calls = StandInVault(), Ledger(db, keys), Events(db), CallWriter(db, keys)
     await calls.start()
     known = catalogue.load(tmp_path / "providers")
-    outbound = Outbound({address for provider in known.values() for address in provider.allow_addresses})
+    outbound = Outbound(
+        {address for provider in known.values() for address in provider.allow_addresses}, tls=NO_CERTIFICATES
+    )
     world = World(
         db=db,
         keys=keys,

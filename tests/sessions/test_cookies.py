@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
-from installation import Browser
+from installation import NO_CERTIFICATES, Browser
 from keybearer.kit import tokens
 from keybearer.sessions.cookies import SessionCookie
 from signin.site import Site, Sql, site_of
@@ -48,7 +48,9 @@ def secure_site(tmp_path_factory, module_database, keybearer_sandbox_server, run
 
 
 def secure_sign_in(site: Site) -> tuple[httpx2.Client, httpx2.Response, httpx2.Response]:
-    client = httpx2.Client(base_url=site.url, headers={"host": "kb.example.test"}, trust_env=False)
+    client = httpx2.Client(
+        base_url=site.url, headers={"host": "kb.example.test"}, trust_env=False, verify=NO_CERTIFICATES
+    )
     started = client.get("/api/auth/google/start")
     assert started.status_code == 302, started.text
     flow = started.headers["set-cookie"].partition(";")[0]

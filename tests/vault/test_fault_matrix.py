@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from installation import NO_CERTIFICATES
 from keybearer.cli import sandbox as sandbox_files
 from keybearer.kit.errors import KeybearerError
 from keybearer.kit.outbound import Outbound
@@ -98,7 +99,7 @@ FAULTS = {
 async def providers(sandbox, tmp_path: Path) -> AsyncIterator[Providers]:
     folder = tmp_path / "providers"
     sandbox_files.write_provider_files(folder, sandbox.url)
-    outbound = Outbound([sandbox.url.removeprefix("http://")])
+    outbound = Outbound([sandbox.url.removeprefix("http://")], tls=NO_CERTIFICATES)
     yield Providers(catalogue.load(folder), outbound)
     await outbound.aclose()
 
