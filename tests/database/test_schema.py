@@ -23,6 +23,9 @@ EXEMPT = {
     "alembic_version",
     "ledger_batches",
     "ledger_eras",
+    "ledger_archived",
+    "restores",
+    "maintenance_runs",
 }
 
 
@@ -43,7 +46,25 @@ async def test_every_table_is_isolated_or_listed_as_exempt(database) -> None:
             assert not row["policies"], name
         else:
             assert row["forced"], name
-            assert "tenant" in row["policies"], name
+            assert {"tenant", "backup"} <= set(row["policies"]), name
+
+
+async def test_a_backup_reads_every_row_and_changes_none(database) -> None:
+    connection = await asyncpg.connect(database.owner_url, server_settings={"search_path": "keybearer"})
+    await connection.execute("SET ROLE keybearer_backup")
+    for name in await tables(connection):
+        assert await connection.fetchval(f"SELECT count(*) FROM {name}") >= 0
+        for right in ("INSERT", "UPDATE", "DELETE", "TRUNCATE"):
+            assert not await connection.fetchval("SELECT has_table_privilege($1, $2)", f"keybearer.{name}", right)
+    await connection.execute("SET ROLE keybearer_owner; CREATE TABLE later (id int)")
+    await connection.execute("SET ROLE keybearer_backup")
+    assert await connection.fetchval("SELECT count(*) FROM later") == 0
+    await connection.close()
+
+
+async def tables(connection: asyncpg.Connection) -> list[str]:
+    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'keybearer'")
+    return [row["tablename"] for row in rows]
 
 
 async def test_without_a_tenant_nothing_is_visible(db: Database) -> None:

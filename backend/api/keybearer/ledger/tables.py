@@ -1,4 +1,4 @@
-"""Rows of the ledger, the signed batches that seal them, and the eras between restores."""
+"""Rows of the ledger, the signed batches that seal them, the eras between restores, and what was moved to files."""
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, LargeBinary, Table, Text, Uuid
 
@@ -50,4 +50,16 @@ eras = Table(
     metadata,
     Column("era", Integer, primary_key=True, autoincrement=False),
     Column("started_at", DateTime(timezone=True), nullable=False),
+)
+
+archived = Table(
+    "ledger_archived",
+    metadata,
+    Column("no", BigInteger, primary_key=True, autoincrement=False),
+    Column("era", Integer, nullable=False),
+    Column("to_xid", XID8, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("archived_at", DateTime(timezone=True), nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
 )

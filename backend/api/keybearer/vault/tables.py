@@ -1,6 +1,6 @@
 """Connections and the journal of refreshes that were begun."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, LargeBinary, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, LargeBinary, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from keybearer.kit.tables import metadata
@@ -31,6 +31,7 @@ connections = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("last_used_at", DateTime(timezone=True)),
+    Column("unverified", Boolean, nullable=False),
 )
 
 refresh_journal = Table(
