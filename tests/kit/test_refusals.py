@@ -174,7 +174,7 @@ async def test_every_login_that_row_level_security_would_not_hold(database, whic
             assert role in url
         db = Database(url)
         with pytest.raises(ConfigurationError, match="KEYBEARER_DATABASE_URL"):
-            await guard.check_database(db, url)
+            await guard.check_database(db)
         await db.close()
     finally:
         if url and role in url:
@@ -188,7 +188,7 @@ async def test_a_schema_of_another_version(database) -> None:
     await admin.close()
     db = Database(database.url)
     with pytest.raises(ConfigurationError, match="keybearer migrate"):
-        await guard.check_database(db, database.url)
+        await guard.check_database(db)
     await db.close()
 
 
@@ -196,6 +196,6 @@ async def test_a_database_that_is_not_there() -> None:
     url = "postgresql://u:p@127.0.0.1:1/x"
     db = Database(url)
     with pytest.raises(ConfigurationError, match="KEYBEARER_DATABASE_URL") as refused:
-        await guard.check_database(db, url)
+        await guard.check_database(db)
     assert "u:p" not in str(refused.value)
     await db.close()

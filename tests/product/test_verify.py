@@ -136,7 +136,7 @@ def lost_key(made: Installation, database) -> dict[str, str | None]:
         (
             lambda made, database: {"DATABASE_URL": f"postgresql://a:planted@127.0.0.1:{free_port()}/b"},
             "database",
-            "the database does not let us in",
+            "the database does not answer (ConnectionRefusedError)",
         ),
         (
             lambda made, database: {"DATABASE_URL": "postgresql://a:planted@127.0.0.1:port/b"},

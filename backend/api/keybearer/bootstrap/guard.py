@@ -7,6 +7,7 @@ import asyncpg
 from keybearer.kit.database import Database
 from keybearer.kit.errors import ConfigurationError
 from keybearer.migrations import runner
+from keybearer.migrations.runner import Schema
 
 _OLDEST = 160000
 _ROLE = """
@@ -18,25 +19,17 @@ _ROLE = """
 """
 
 
-async def check_database(db: Database, url: str) -> None:
-    """Raises ConfigurationError that says what to change."""
-    try:
+async def check_database(db: Database) -> Schema:
+    """Raises ConfigurationError that says what to change. The schema may be a newer version's."""
+    with db.address.explained():
         connection = await db.connect()
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise ConfigurationError(
-            f"KEYBEARER_DATABASE_URL: the database does not let us in ({type(error).__name__}). Check that it runs, "
-            "and the login and password."
-        ) from error
-    except ValueError:  # the parser's words may quote the password
-        raise ConfigurationError(
-            "KEYBEARER_DATABASE_URL is not a URL that can be read. Write postgresql://user:password@host:5432/database "
-            "with %40 for an @ in the password."
-        ) from None
     try:
         await _check_role(connection)
+        schema = await runner.current(connection)
     finally:
         await connection.close()
-    await _check_schema(url)
+    schema.check()
+    return schema
 
 
 async def _check_role(connection: "asyncpg.Connection[Any]") -> None:
@@ -51,12 +44,3 @@ async def _check_role(connection: "asyncpg.Connection[Any]") -> None:
                 f"KEYBEARER_DATABASE_URL: the login {role['name']!r} {reason}, so tenants would not be isolated. "
                 "Use the login keybearer_app_a; docs/settings.md says how it is made."
             )
-
-
-async def _check_schema(url: str) -> None:
-    present = await runner.current(url)
-    if present != runner.head():
-        raise ConfigurationError(
-            f"The database is at schema {present or 'none'}, this version needs {runner.head()}. "
-            "Run `keybearer migrate`."
-        )

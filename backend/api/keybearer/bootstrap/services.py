@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from keybearer.bootstrap.background import Background
 from keybearer.bootstrap.guard import check_database
 from keybearer.events.service import Events
@@ -38,6 +40,8 @@ from keybearer.signin.flows import Flows
 from keybearer.signin.service import SignIn
 from keybearer.tenancy.service import Tenancy
 from keybearer.vault.service import Vault
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +79,9 @@ def build(settings: Settings) -> Services:
     signing_keys = signing.load(settings.signing_keyring_dir)
     providers_data = catalogue.load(settings.providers_dir)
     owner = leases.process_name()
-    db = Database(settings.database_url, pool_size=settings.database_pool_size)
-    listener = Listener(Database(settings.listen_database_url).connect, db.announce)
+    login = settings.database_credentials_dir
+    db = Database(settings.database_url, credentials_dir=login, pool_size=settings.database_pool_size)
+    listener = Listener(Database(settings.listen_database_url, credentials_dir=login).connect, db.announce)
     outbound = Outbound({address for provider in providers_data.values() for address in provider.allow_addresses})
     providers = Providers(providers_data, outbound)
     breakers = Breakers()
@@ -128,7 +133,9 @@ async def open_services(settings: Settings, *, background: bool = True) -> Async
     services = build(settings)
     work = Background(services)
     try:
-        await check_database(services.db, settings.database_url)
+        schema = await check_database(services.db)
+        if schema.newer:
+            log.warning("database.schema_newer", schema=schema.revision, needed=schema.needed)
         await services.keys.start(services.db)
         await keys_background.prove(services.db, services.keys)
         await services.tenancy.start()

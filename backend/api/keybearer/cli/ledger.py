@@ -117,7 +117,7 @@ async def _database() -> AsyncIterator[tuple[Settings, Database]]:
     from keybearer.kit.database import Database
 
     settings = environment.read()
-    db = Database(settings.database_url, pool_size=2)
+    db = Database(settings.database_url, credentials_dir=settings.database_credentials_dir, pool_size=2)
     try:
         yield settings, db
     finally:

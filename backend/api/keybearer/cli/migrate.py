@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import typer
 
-from keybearer.kit.database import asyncpg_url
+from keybearer.kit.connecting import DatabaseAddress
 from keybearer.kit.errors import ConfigurationError
 from keybearer.kit.settings import migration_database_url
 from keybearer.migrations import runner
@@ -18,7 +18,9 @@ def migrate(*, dry_run: bool, roles: bool) -> None:
     outcome = asyncio.run(runner.migrate(migration_database_url(), dry_run=dry_run))
     for step in outcome.pending:
         typer.echo(f"{'would apply' if dry_run else 'applied'} {step}")
-    if not outcome.pending:
+    if outcome.newer:
+        typer.echo(f"The database is at a newer schema ({outcome.after}) than this version; there is nothing to do.")
+    elif not outcome.pending:
         typer.echo(f"The database is at schema {outcome.after}; there is nothing to do.")
 
 
@@ -31,7 +33,9 @@ def _roles(*, dry_run: bool) -> None:
 
 
 async def _make_roles(url: str) -> None:
-    connection = await asyncpg.connect(asyncpg_url(url), timeout=10)
+    address = DatabaseAddress(url, setting="MIGRATION_DATABASE_URL")
+    with address.explained():
+        connection = await address.connect()
     try:
         await connection.execute(runner.roles_script())
     except asyncpg.InsufficientPrivilegeError as error:

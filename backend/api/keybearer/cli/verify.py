@@ -87,6 +87,12 @@ async def _inside() -> list[Finding]:
         nonlocal services
         services = build(settings.read())
 
+    async def database() -> None:
+        assert services is not None, "asked once they are built"
+        schema = await guard.check_database(services.db)
+        if schema.newer:
+            findings.append(Finding(f"database: schema {schema.revision} is newer than this version, and is served"))
+
     async def keyring() -> None:
         """Starting the keys would register a first one, and looking must change nothing."""
         assert services is not None, "asked once they are built"
@@ -99,10 +105,7 @@ async def _inside() -> list[Finding]:
     if not await attempt("configuration, keyring files and provider files", configuration) or services is None:
         return findings
     try:
-        database_url = settings.read().database_url
-        if await attempt(
-            "database: login, isolation and schema", lambda: guard.check_database(services.db, database_url)
-        ):
+        if await attempt("database: login, isolation and schema", database):
             await attempt("keyring: every key in use is there", keyring)
         findings += [finding async for finding in _providers(services)]
     finally:

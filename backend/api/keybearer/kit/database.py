@@ -5,6 +5,7 @@ Both set `kb.tenant`, which row-level security compares with each row; without i
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from keybearer.kit.errors import BadInput, ConfigurationError, KeybearerError, Unavailable
+from keybearer.kit.connecting import DatabaseAddress
+from keybearer.kit.errors import BadInput, KeybearerError, Unavailable
 
 Transaction = AsyncConnection
 
@@ -39,6 +41,7 @@ _AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # while a password changes
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # what the driver says of a connection that was ended between two queries
 )
@@ -61,8 +64,8 @@ class Database:
     Every method raises `Unavailable("database_unavailable")` when PostgreSQL cannot be reached.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 8) -> None:
-        self._url = url
+    def __init__(self, url: str, *, credentials_dir: Path | None = None, pool_size: int = 8) -> None:
+        self.address = DatabaseAddress(url, credentials_dir)
         self._pool_size = pool_size
         self._engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
@@ -76,7 +79,7 @@ class Database:
 
     async def connect(self) -> "asyncpg.Connection[Any]":
         """A connection of its own; the pool opens its connections with it too."""
-        return await asyncpg.connect(asyncpg_url(self._url), server_settings=_SERVER_SETTINGS, timeout=_CONNECT_SECONDS)
+        return await self.address.connect(server_settings=_SERVER_SETTINGS, seconds=_CONNECT_SECONDS)
 
     @asynccontextmanager
     async def transaction(self, tenant_id: UUID | None) -> AsyncIterator[Transaction]:
@@ -148,14 +151,6 @@ async def notify(tx: Transaction, kind: str, subject: object) -> None:
     the whole server at commit, so hot paths never do this.
     """
     await tx.execute(_NOTIFY, {"payload": f"{kind}:{subject}"})
-
-
-def asyncpg_url(url: str) -> str:
-    """Accepts the URL forms that SQLAlchemy and libpq users write."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.partition("+")[0] not in {"postgresql", "postgres"}:
-        raise ConfigurationError("KEYBEARER_DATABASE_URL must look like postgresql://user:password@host/database")
-    return f"postgresql://{rest}"
 
 
 @asynccontextmanager

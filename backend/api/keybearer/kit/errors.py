@@ -78,3 +78,12 @@ class Unavailable(KeybearerError):
 
 class ConfigurationError(Exception):
     """A setting is missing or unsafe, so the process refuses to start. Names the setting and says what to do."""
+
+
+class NotReady(ConfigurationError):
+    """A part that we stand on is not as it must be, and may be so later. `reason` and `advice` are full sentences."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(f"{reason} {advice}")
+        self.reason = reason
+        self.advice = advice

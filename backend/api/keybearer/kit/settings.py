@@ -21,6 +21,7 @@ class Settings:
     public_url: str
     database_url: str = field(repr=False)
     listen_database_url: str = field(repr=False)
+    database_credentials_dir: Path | None = None
     migration_database_url: str | None = field(repr=False, default=None)
     keyring_dir: Path
     signing_keyring_dir: Path
@@ -57,6 +58,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         public_url=_public_url(source.required("PUBLIC_URL")),
         database_url=database_url,
         listen_database_url=source.text("LISTEN_DATABASE_URL") or database_url,
+        database_credentials_dir=source.path("DATABASE_CREDENTIALS_DIR"),
         migration_database_url=source.text("MIGRATION_DATABASE_URL"),
         keyring_dir=Path(source.required("KEYRING_DIR")),
         signing_keyring_dir=Path(source.required("SIGNING_KEYRING_DIR")),

@@ -1,8 +1,6 @@
 """Prepares an empty PostgreSQL server: roles, login passwords and the database, for `keybearer up` and tests."""
 
-import asyncpg
-
-from keybearer.kit.database import asyncpg_url
+from keybearer.kit.connecting import DatabaseAddress
 from keybearer.migrations.runner import roles_script
 
 APP_LOGIN = "keybearer_app_a"
@@ -11,7 +9,7 @@ MIGRATION_LOGIN = "keybearer_migrator"
 
 async def prepare(superuser_url: str, *, database: str, app_password: str, migration_password: str) -> None:
     """Repeats safely; the passwords are set each time."""
-    connection = await asyncpg.connect(asyncpg_url(superuser_url), timeout=10)
+    connection = await DatabaseAddress(superuser_url).connect()
     try:
         await connection.execute(roles_script())
         for login, password in ((APP_LOGIN, app_password), (MIGRATION_LOGIN, migration_password)):

@@ -1,6 +1,7 @@
 """Brings a database to this version's schema, under an advisory lock, so that many may start at once."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from keybearer.kit.database import SCHEMA, asyncpg_url
-from keybearer.kit.errors import ConfigurationError
+from keybearer.kit.connecting import DatabaseAddress
+from keybearer.kit.database import SCHEMA
+from keybearer.kit.errors import ConfigurationError, NotReady
 
 _FOLDER = Path(__file__).parent
 _LOCK = 0x6B657962  # "keyb"
@@ -27,12 +29,47 @@ class Outcome:
     after: str
     pending: tuple[str, ...]
 
+    @property
+    def newer(self) -> bool:
+        """A later version was here, so there is nothing for this one to do."""
+        return Schema(self.after).newer
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A database's schema, and how it stands to the one that this version needs. `revision` None: there is none."""
+
+    revision: str | None
+
+    @property
+    def needed(self) -> str:
+        return head()
+
+    @property
+    def newer(self) -> bool:
+        """Revisions are numbered, so one of a later version, which we cannot know, is still known to come after ours.
+
+        Versions that follow each other work on both schemas, so after a rollback it is served.
+        """
+        return self.revision is not None and self.revision > self.needed
+
+    def check(self) -> None:
+        """Raises NotReady where something is missing."""
+        if self.revision != self.needed and not self.newer:
+            raise NotReady(
+                f"The database is at schema {self.revision or 'none'}, this version needs {self.needed}.",
+                "Run `keybearer migrate`.",
+            )
+
 
 async def migrate(url: str, *, dry_run: bool = False) -> Outcome:
-    """Raises ConfigurationError when the login may neither create the roles nor act as the owner."""
+    """Raises ConfigurationError where there is no way in, or the login may not act as the owner."""
+
+    address = DatabaseAddress(url, setting="MIGRATION_DATABASE_URL")
 
     async def connect() -> "asyncpg.Connection[Any]":
-        return await asyncpg.connect(asyncpg_url(url), server_settings={"search_path": SCHEMA}, timeout=10)
+        with address.explained():
+            return await address.connect(server_settings={"search_path": SCHEMA})
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
@@ -49,18 +86,14 @@ def roles_script() -> str:
     return (_FOLDER / "roles.sql").read_text(encoding="utf-8")
 
 
-async def current(url: str) -> str | None:
-    """The revision that the database is at, None for an empty one; `url` may be the application's login."""
-    connection = await asyncpg.connect(asyncpg_url(url), timeout=10)
-    try:
-        if await connection.fetchval("SELECT to_regclass('keybearer.alembic_version')") is None:
-            return None
-        revision: str | None = await connection.fetchval("SELECT version_num FROM keybearer.alembic_version")
-        return revision
-    finally:
-        await connection.close()
+async def current(connection: "asyncpg.Connection[Any]") -> Schema:
+    """The application's login may ask too."""
+    if await connection.fetchval("SELECT to_regclass('keybearer.alembic_version')") is None:
+        return Schema(None)
+    return Schema(await connection.fetchval("SELECT version_num FROM keybearer.alembic_version"))
 
 
+@cache
 def head() -> str:
     revision = ScriptDirectory(str(_FOLDER)).get_current_head()
     assert revision is not None, "there is at least one migration"
@@ -90,6 +123,13 @@ def _upgrade(connection: Connection, dry_run: bool) -> Outcome:
     config.attributes["connection"] = connection
     scripts = ScriptDirectory.from_config(config)
     before = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
+    if before is not None and Schema(before).newer:
+        return Outcome(before=before, after=before, pending=())
+    if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
+        raise ConfigurationError(
+            f"The database is at schema {before}, which is none of Keybearer's. Is "
+            "KEYBEARER_MIGRATION_DATABASE_URL the right database?"
+        )
     pending = tuple(
         f"{script.revision} {script.doc}"
         for script in reversed(list(scripts.iterate_revisions("head", before or "base")))
