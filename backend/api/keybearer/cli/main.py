@@ -55,13 +55,22 @@ def serve(
 def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     roles: Annotated[bool, typer.Option("--roles", help="Make the database roles, with a login that may.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Only wait until KEYBEARER_DATABASE_URL has the schema.")
+    ] = False,
+    timeout: Annotated[int, typer.Option(min=0, help="Seconds that --wait waits at most.")] = 600,
 ) -> None:
     """Bring the database in KEYBEARER_MIGRATION_DATABASE_URL to this version's schema."""
     from keybearer.cli import failures
     from keybearer.cli import migrate as command
 
+    if wait and (dry_run or roles):
+        raise typer.BadParameter("--wait goes without --dry-run and --roles.")
     with failures.explained():
-        command.migrate(dry_run=dry_run, roles=roles)
+        if wait:
+            command.wait(seconds=timeout)
+        else:
+            command.migrate(dry_run=dry_run, roles=roles)
 
 
 @app.command()

@@ -5,10 +5,13 @@ import asyncio
 import asyncpg
 import typer
 
+from keybearer.cli import waiting
 from keybearer.kit.connecting import DatabaseAddress
 from keybearer.kit.errors import ConfigurationError
-from keybearer.kit.settings import migration_database_url
+from keybearer.kit.settings import application_database, migration_database_url
 from keybearer.migrations import runner
+
+_ON_A_CLUSTER = "On a cluster, the log of the migrate Job tells what holds it up."
 
 
 def migrate(*, dry_run: bool, roles: bool) -> None:
@@ -22,6 +25,26 @@ def migrate(*, dry_run: bool, roles: bool) -> None:
         typer.echo(f"The database is at a newer schema ({outcome.after}) than this version; there is nothing to do.")
     elif not outcome.pending:
         typer.echo(f"The database is at schema {outcome.after}; there is nothing to do.")
+
+
+def wait(*, seconds: int) -> None:
+    """Until the application's login finds the schema that this version needs, or a newer one."""
+    url, credentials_dir = application_database()
+    address = DatabaseAddress(url, credentials_dir)
+    schema = waiting.run(waiting.until_ready(lambda: _schema(address), seconds=seconds, at_last=_ON_A_CLUSTER))
+    newer = ", which is newer than this version's" if schema.newer else ""
+    typer.echo(f"The database is at schema {schema.revision}{newer}.")
+
+
+async def _schema(address: DatabaseAddress) -> runner.Schema:
+    with address.explained():
+        connection = await address.connect(seconds=5)
+        try:
+            schema = await runner.current(connection)
+        finally:
+            await connection.close()
+    schema.check()
+    return schema
 
 
 def _roles(*, dry_run: bool) -> None:

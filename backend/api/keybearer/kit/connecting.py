@@ -21,6 +21,12 @@ _CERTIFICATE = (
     "sslrootcert must be the certificate of the authority that signed the database's, and the host in the URL one of "
     "the names in it."
 )
+_SILENT = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # it starts, or stops
+    asyncpg.InsufficientResourcesError,  # all its connections are taken
+)
 
 
 class NoAnswer(NotReady):
@@ -136,8 +142,10 @@ class DatabaseAddress:
             case asyncpg.InvalidAuthorizationSpecificationError() | asyncpg.InterfaceError():
                 reason = f"the database does not let us in ({kind})"
                 advice = "Check the login, and that pg_hba.conf lets it in from here with this sslmode."
-            case _:
+            case _ if isinstance(error, _SILENT):
                 return NoAnswer(f"{self._name}: the database does not answer ({kind}).", _REACHING)
+            case _:
+                reason, advice = f"the database refuses what we ask ({kind})", "Is it Keybearer's, and the login too?"
         return NotReady(f"{self._name}: {reason}.", advice)
 
 

@@ -84,6 +84,12 @@ def migration_database_url(environment: Mapping[str, str] = os.environ) -> str:
     return _Source(environment).required("MIGRATION_DATABASE_URL")
 
 
+def application_database(environment: Mapping[str, str] = os.environ) -> tuple[str, Path | None]:
+    """The application's URL and credentials folder; all that looking at the database needs."""
+    source = _Source(environment)
+    return source.required("DATABASE_URL"), source.path("DATABASE_CREDENTIALS_DIR")
+
+
 def host_name(netloc: str) -> str:
     """The name of a Host header or netloc in lower case, without the port."""
     if netloc.startswith("["):
