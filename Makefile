@@ -24,7 +24,7 @@ UI_BUILD := $(UI)/dist/index.html
 UI_SOURCES := $(shell find $(UI) -mindepth 1 \( -name node_modules -o -name dist -o -name '.*' \) -prune -o -print)
 endif
 
-.PHONY: help run dev test test-images test-long check bench images clean
+.PHONY: help run dev test test-cluster test-images test-long check bench images clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -41,7 +41,12 @@ dev: $(SYNCED) $(UI_PACKAGES) ## the same, reloading when the API or the UI chan
 test: $(SYNCED) $(UI_BUILD) ## all tests but the long ones
 	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && nginx=$$(sh -euc "$$FIND_NGINX") && \
 		KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_NGINX="$$nginx" \
-		$(VENV)/bin/pytest -m "not long and not images" $(PARALLEL) $(ARGS)
+		$(VENV)/bin/pytest -m "not long and not images and not cluster" $(PARALLEL) $(ARGS)
+
+test-cluster: $(SYNCED) ## the chart on the cluster that KUBECONFIG names, whose nodes have the images :TAG
+	@for tool in helm kubectl; do command -v $$tool >/dev/null || { echo "keybearer: $$tool is needed on PATH." >&2; exit 1; }; done
+	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_TAG="$(TAG)" \
+		$(VENV)/bin/pytest -m cluster $(ARGS)
 
 test-images: $(SYNCED) ## what is in the images that `make images` built
 	@$(VENV)/bin/pytest -m images $(ARGS)
@@ -49,7 +54,7 @@ test-images: $(SYNCED) ## what is in the images that `make images` built
 test-long: $(SYNCED) $(UI_BUILD) ## storms, full fuzzing, big streams and every fault
 	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && nginx=$$(sh -euc "$$FIND_NGINX") && \
 		KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_NGINX="$$nginx" \
-		$(VENV)/bin/pytest -m long $(ARGS)
+		$(VENV)/bin/pytest -m long $(PARALLEL) $(ARGS)
 
 check: $(SYNCED) $(UI_PACKAGES) ## lint, format, types, import direction, dead code
 	$(VENV)/bin/ruff check
