@@ -1,0 +1,24 @@
+#!/bin/sh
+# A base backup with the WAL that it needs, verified; then whatever is too old goes. PGHOST, KEEP_DAYS and the
+# password come from the environment.
+set -eu
+folder=/backup/base
+now=$(date -u +%Y%m%dT%H%M%SZ)
+
+mkdir -p "$folder"
+rm -rf "$folder"/.part-*
+pg_basebackup --pgdata="$folder/.part-$now" --format=tar --gzip --wal-method=stream --checkpoint=fast --no-password
+pg_verifybackup --no-parse-wal "$folder/.part-$now"
+mv "$folder/.part-$now" "$folder/$now"
+sync "$folder"
+echo "made $folder/$now, $(du -sh "$folder/$now" | cut -f1)"
+
+# By age, but never this one.
+find "$folder" -mindepth 1 -maxdepth 1 -type d -name '2*' ! -name "$now" -mtime "+$KEEP_DAYS" -print -exec rm -rf {} +
+
+oldest=$(find "$folder" -mindepth 1 -maxdepth 1 -type d -name '2*' | sort | head -n 1)
+first=$(tar -xzOf "$oldest/base.tar.gz" backup_label | sed -n 's/^START WAL LOCATION: .*(file \([0-9A-F]*\))$/\1/p')
+if [ -n "$first" ] && [ -d /backup/wal ]; then
+  pg_archivecleanup -x .gz /backup/wal "$first"
+  echo "WAL is kept from $first on"
+fi

@@ -1,0 +1,28 @@
+{{/* {root, component, user}: the head of a pod that mounts the backup volume. Its files belong to group 999. */}}
+{{- define "keybearer.backupPod" -}}
+{{- $scheduling := .root.Values.backup.scheduling -}}
+{{- if and (include "keybearer.archivesWal" .root) (eq .root.Values.backup.persistence.accessMode "ReadWriteOnce") -}}
+{{- /* Such a volume is mounted on one node, the database's. */ -}}
+{{- $database := dict "matchLabels" (include "keybearer.selector" (dict "root" .root "component" "postgres") | fromYaml) -}}
+{{- $beside := dict "podAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (list (dict "topologyKey" "kubernetes.io/hostname" "labelSelector" $database))) -}}
+{{- $scheduling = mergeOverwrite (deepCopy $scheduling) (dict "affinity" (merge (dict) $beside ($scheduling.affinity | default dict))) -}}
+{{- end -}}
+metadata:
+  {{- include "keybearer.podMetadata" . | nindent 2 }}
+spec:
+  {{- include "keybearer.pod" (dict "root" .root "user" .user "group" 999 "scheduling" $scheduling) | nindent 2 }}
+  restartPolicy: Never
+{{- end }}
+
+{{/* {root, component, name, args, command?, env, readOnly?}: a pod that works on archives with the program. */}}
+{{- define "keybearer.archivePod" -}}
+{{- $mounts := printf "%s\n- {name: backup, mountPath: /backup%s}" (include "keybearer.mounts" .root) (ternary ", readOnly: true" "" (default false .readOnly)) -}}
+{{- $environment := printf "%s\n- {name: KEYBEARER_ERASURE_LOG_DIR, value: /backup/erasures}" (.env | trim) -}}
+{{- include "keybearer.backupPod" (dict "root" .root "component" .component "user" 10001) }}
+  containers:
+    {{- include "keybearer.program" (merge (dict "envFrom" (include "keybearer.settings" .root) "env" $environment "mounts" $mounts "resources" .root.Values.backup.resources) .) | nindent 4 }}
+  volumes:
+    {{- include "keybearer.volumes" .root | nindent 4 }}
+    - name: backup
+      persistentVolumeClaim: {claimName: {{ include "keybearer.backupClaim" .root }}}
+{{- end }}
