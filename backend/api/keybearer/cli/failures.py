@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import typer
 
+from keybearer.backups.errors import BackupError
 from keybearer.cli.postgres import PostgresError
 from keybearer.kit.errors import ConfigurationError, KeybearerError
 from keybearer.providers.document import ProviderFileError
@@ -17,6 +18,6 @@ def explained() -> Iterator[None]:
     except KeybearerError as error:
         typer.echo(f"keybearer: {error.detail} ({error.code})", err=True)
         raise typer.Exit(1) from error
-    except (ConfigurationError, PostgresError, ProviderFileError) as error:
+    except (BackupError, ConfigurationError, PostgresError, ProviderFileError) as error:
         typer.echo(f"keybearer: {error}", err=True)
         raise typer.Exit(1) from error

@@ -103,5 +103,20 @@ def verify(
         command.verify(url)
 
 
+@app.command()
+def backup(
+    to: Annotated[Path, typer.Option(help="The folder that archives are kept in.")],
+    keep_days: Annotated[
+        int | None, typer.Option(min=1, help="Remove older archives afterwards, never the newest.")
+    ] = None,
+) -> None:
+    """Write the database in KEYBEARER_MIGRATION_DATABASE_URL to one encrypted file, and read it back."""
+    from keybearer.cli import backup as command
+    from keybearer.cli import failures
+
+    with failures.explained():
+        command.backup(to=to, keep_days=keep_days)
+
+
 app.command(context_settings={"allow_interspersed_args": False})(run)
 app.add_typer(ledger.app, name="ledger")

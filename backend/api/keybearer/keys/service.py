@@ -43,7 +43,11 @@ class Keys:
     async def missing(self, db: Database) -> set[str]:
         """The keys that data in the database is encrypted under and that the keyring lacks."""
         async with db.transaction(None) as tx:
-            return await store.registered_keks(tx) - self._keyring.keys.keys()
+            return await self.registered(tx) - self._keyring.keys.keys()
+
+    async def registered(self, tx: Transaction) -> set[str]:
+        """Key-encryption keys that data may be encrypted under."""
+        return await store.registered_keks(tx)
 
     async def ensure(self, tx: Transaction, owner: Owner) -> WrappedKey:
         """The owner's data key, made at first need."""

@@ -90,6 +90,11 @@ def application_database(environment: Mapping[str, str] = os.environ) -> tuple[s
     return source.required("DATABASE_URL"), source.path("DATABASE_CREDENTIALS_DIR")
 
 
+def keyring_dir(environment: Mapping[str, str] = os.environ) -> Path:
+    """For commands that need this and no more."""
+    return Path(_Source(environment).required("KEYRING_DIR"))
+
+
 def host_name(netloc: str) -> str:
     """The name of a Host header or netloc in lower case, without the port."""
     if netloc.startswith("["):

@@ -120,6 +120,12 @@ class StoredBooks:
         return Remainder(count, oldest, stray)
 
 
+async def position(tx: Transaction) -> tuple[int, Batch | None, int]:
+    """Era, newest batch and newest row, for a transaction that sees every tenant's rows."""
+    eras = (await store.horizon(tx)).eras
+    return eras[-1], await store.last_batch(tx), await store.newest_row(tx)
+
+
 async def measure(db: Database) -> tuple[int, float]:
     """How many rows are in no batch, and the age of the oldest in seconds; sets the gauges."""
     async with system.transaction(db) as tx:

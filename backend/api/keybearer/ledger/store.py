@@ -53,6 +53,7 @@ _HORIZON = text(
            clock_timestamp() AS at, array(SELECT era FROM ledger_eras ORDER BY era) AS eras
     """
 )
+_NEWEST_ROW = text("SELECT coalesce(max(id), 0) FROM ledger")
 _UNSEALED = text(
     """
     SELECT count(l.id) AS number, extract(epoch FROM clock_timestamp() - min(l.at))::float8 AS oldest
@@ -170,6 +171,11 @@ async def list_batches(tx: Transaction, after: int, limit: int) -> list[Batch]:
 async def last_batch(tx: Transaction) -> Batch | None:
     row = (await tx.execute(_LAST_BATCH)).first()
     return _batch(row) if row is not None else None
+
+
+async def newest_row(tx: Transaction) -> int:
+    found: int = (await tx.execute(_NEWEST_ROW)).scalar_one()
+    return found
 
 
 async def add_batch(tx: Transaction, batch: Batch) -> bool:

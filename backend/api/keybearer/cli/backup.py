@@ -1,0 +1,33 @@
+"""`keybearer backup`."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import typer
+
+from keybearer.backups import making
+from keybearer.backups.making import Made
+from keybearer.cli import owning, progress
+from keybearer.keys import keyring
+from keybearer.keys.service import Keys
+from keybearer.kit import settings
+
+
+def backup(*, to: Path, keep_days: int | None, environment: Mapping[str, str] = os.environ) -> None:
+    made = asyncio.run(_backup(to, keep_days, environment))
+    rows = sum(made.counts.values())
+    typer.echo(f"{made.path}: {rows:,} rows, {made.size:,} bytes, read back and whole.")
+    typer.echo(
+        f"It opens with the key {made.key_id} of the keyring, which is not in it: keep a copy of that elsewhere."
+    )
+    for path in made.removed:
+        typer.echo(f"removed {path}")
+
+
+async def _backup(to: Path, keep_days: int | None, environment: Mapping[str, str]) -> Made:
+    keys = Keys(keyring.load(settings.keyring_dir(environment)))
+    async with owning.opened(environment) as db:
+        with progress.shown("Backing up") as tell:
+            return await making.make(db, keys, to, keep_days=keep_days, tell=tell)
