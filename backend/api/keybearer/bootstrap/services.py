@@ -15,6 +15,7 @@ from keybearer.grants.service import Grants
 from keybearer.identity.service import Identities
 from keybearer.keys import background as keys_background
 from keybearer.keys import keyring, signing
+from keybearer.keys.erasures import ErasureLog
 from keybearer.keys.service import Keys
 from keybearer.keys.signing import SigningKeyring
 from keybearer.kit import leases
@@ -74,7 +75,7 @@ class Services:
 
 
 def build(settings: Settings) -> Services:
-    """Reads keyrings and catalogue, and opens nothing else. Raises ConfigurationError (D7)."""
+    """Reads keyrings and catalogue, looks for the erasure log, opens nothing else. Raises ConfigurationError (D7)."""
     keys = Keys(keyring.load(settings.keyring_dir))
     signing_keys = signing.load(settings.signing_keyring_dir)
     providers_data = catalogue.load(settings.providers_dir)
@@ -96,8 +97,11 @@ def build(settings: Settings) -> Services:
     grant_use = LastUse(db)
     proxy = Proxy(db, providers_data, resolver, vault, calls, ledger, grant_use, breakers, outbound.client())
     erasers = (grants.erase, vault.erase, sessions.erase, events.erase, identities.erase)
+    erasures = ErasureLog(settings.erasure_log_dir) if settings.erasure_log_dir is not None else None
+    if erasures is not None:
+        erasures.check()
     flows = Flows(db, keys, providers)
-    sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, erasers)
+    sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, erasers, erasures)
     for subscriber in (cache, keys, tenancy, events):
         listener.subscribe(subscriber)
     return Services(

@@ -89,13 +89,16 @@ def _start_sandbox(stack: ExitStack, folder: DataFolder, port: int, public_url: 
 
 def _environment(folder: DataFolder, server: postgres.Server, port: int) -> dict[str, str]:
     passwords = {login: folder.password(login) for login in (cluster.APP_LOGIN, cluster.MIGRATION_LOGIN)}
-    folder.providers.mkdir(mode=0o700, exist_ok=True)
+    erasures = folder.path / "erasures"
+    for made in (folder.providers, erasures):
+        made.mkdir(mode=0o700, exist_ok=True)
     values = {
         "PUBLIC_URL": f"http://localhost:{port}",
         "DATABASE_URL": server.dsn(cluster.APP_LOGIN, passwords[cluster.APP_LOGIN], _DATABASE),
         "MIGRATION_DATABASE_URL": server.dsn(cluster.MIGRATION_LOGIN, passwords[cluster.MIGRATION_LOGIN], _DATABASE),
         "KEYRING_DIR": str(folder.keyring),
         "SIGNING_KEYRING_DIR": str(folder.signing),
+        "ERASURE_LOG_DIR": str(erasures),
         "PROVIDERS_DIR": str(folder.providers),
         "HOST": "127.0.0.1",
         "PORT": str(port),

@@ -25,6 +25,7 @@ class Settings:
     migration_database_url: str | None = field(repr=False, default=None)
     keyring_dir: Path
     signing_keyring_dir: Path
+    erasure_log_dir: Path | None = None
     providers_dir: Path | None = None
     database_pool_size: int = 8
     internal_hosts: frozenset[str] = frozenset()
@@ -62,6 +63,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         migration_database_url=source.text("MIGRATION_DATABASE_URL"),
         keyring_dir=Path(source.required("KEYRING_DIR")),
         signing_keyring_dir=Path(source.required("SIGNING_KEYRING_DIR")),
+        erasure_log_dir=source.path("ERASURE_LOG_DIR"),
         providers_dir=source.path("PROVIDERS_DIR"),
         database_pool_size=source.number("DATABASE_POOL_SIZE", 8, 1, 100),
         internal_hosts=frozenset(host_name(host) for host in source.words("INTERNAL_HOSTS")),

@@ -25,6 +25,10 @@ class Ledger:
             full = replace(full, detail={})
         await store.append(tx, [record.row_of(full, self._keys, key)])
 
+    async def place(self, tx: Transaction) -> tuple[int, int]:
+        """Where in the ledger the transaction's entries are: era and transaction id."""
+        return await store.place(tx)
+
     async def _key(self, tx: Transaction, entry: Entry) -> WrappedKey | None:
         """A person's key is made when they register, never here: late news of an erased person would bring it back."""
         owner = record.owner_of(entry)

@@ -54,6 +54,7 @@ _HORIZON = text(
     """
 )
 _NEWEST_ROW = text("SELECT coalesce(max(id), 0) FROM ledger")
+_PLACE = text("SELECT current_era() AS era, pg_current_xact_id() AS xid")
 _UNSEALED = text(
     """
     SELECT count(l.id) AS number, extract(epoch FROM clock_timestamp() - min(l.at))::float8 AS oldest
@@ -176,6 +177,12 @@ async def last_batch(tx: Transaction) -> Batch | None:
 async def newest_row(tx: Transaction) -> int:
     found: int = (await tx.execute(_NEWEST_ROW)).scalar_one()
     return found
+
+
+async def place(tx: Transaction) -> tuple[int, int]:
+    """Era and transaction id of what this transaction appends."""
+    row = (await tx.execute(_PLACE)).one()
+    return row.era, row.xid
 
 
 async def add_batch(tx: Transaction, batch: Batch) -> bool:

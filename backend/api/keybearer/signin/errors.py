@@ -1,6 +1,6 @@
 """How a flow fails. Each code is a page in the UI, a ledger entry and a paragraph in docs/troubleshooting.md."""
 
-from keybearer.kit.errors import BadInput, Conflict, Forbidden, NotFound, NotSignedIn, UpstreamFailed
+from keybearer.kit.errors import BadInput, Conflict, Forbidden, NotFound, NotSignedIn, Unavailable, UpstreamFailed
 
 
 def consent_denied() -> Forbidden:
@@ -59,3 +59,12 @@ def confirmation_mismatch() -> BadInput:
 
 def account_gone() -> NotSignedIn:
     return NotSignedIn("not_signed_in", "This account was deleted already.")
+
+
+def erasure_not_logged() -> Unavailable:
+    return Unavailable(
+        "erasure_not_logged",
+        "The account was not deleted, because the list of deleted accounts cannot be written, and without that a "
+        "restored backup would bring it back. Try again later.",
+        retry_after=60,
+    )

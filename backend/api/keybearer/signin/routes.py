@@ -277,7 +277,7 @@ def _add_endings(router: APIRouter, db: Database, sign_in: SignIn, sessions: Ses
                 await grants.end_all(tx, principal.tenant_id, principal.user_id)
         return Ended(ended=ended)
 
-    @router.delete("/auth/me", status_code=204, responses=problems(400, 401), summary="Delete your account")
+    @router.delete("/auth/me", status_code=204, responses=problems(400, 401, 503), summary="Delete your account")
     async def erase_account(body: Confirmation, principal: Caller, response: Response) -> None:
         """Deletes the account. Tokens are revoked, stored data becomes unreadable; the ledger keeps its shape."""
         await sign_in.erase(principal, body.confirm)

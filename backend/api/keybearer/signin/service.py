@@ -1,13 +1,16 @@
 """What happens when a browser comes back from a provider, and when a person leaves for good."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
 
 from keybearer.identity.model import Presented
 from keybearer.identity.service import Identities
+from keybearer.keys.erasures import Erasure, ErasureLog
 from keybearer.keys.errors import EnvelopeError
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import KeybearerError, Unavailable
@@ -66,6 +69,7 @@ class SignIn:
         vault: Vault,
         ledger: Ledger,
         erasers: tuple[Eraser, ...],
+        erasures: ErasureLog | None = None,
     ) -> None:
         self._db = db
         self._flows = flows
@@ -75,6 +79,7 @@ class SignIn:
         self._vault = vault
         self._ledger = ledger
         self._erasers = erasers
+        self._erasures = erasures
 
     async def begin_sign_in(
         self, tenant: Tenant, name: str, return_to: str, browser_secret: str | None, linking: Principal | None
@@ -120,7 +125,7 @@ class SignIn:
     async def erase(self, principal: Principal, confirmation: str) -> None:
         """Deletes the account: tokens are revoked where providers can, rows go, and the data key with them.
 
-        Raises BadInput("confirmation_mismatch").
+        Raises BadInput("confirmation_mismatch"), Unavailable("erasure_not_logged").
         """
         if confirmation.strip().lower() != (principal.email or principal.name).strip().lower():
             raise errors.confirmation_mismatch()
@@ -132,8 +137,23 @@ class SignIn:
             await self._ledger.record(
                 tx, Entry(tenant_id=tenant_id, action="account.erased", actor_kind="person", user_id=user_id)
             )
-            for erase in self._erasers:
-                await erase(tx, tenant_id, user_id)
+            await self._remove(tx, tenant_id, user_id)
+            # Last, so that a line is there for whatever commits, and hardly one for what does not.
+            await self._log_erasure(tx, tenant_id, user_id)
+
+    async def _remove(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
+        for erase in self._erasers:
+            await erase(tx, tenant_id, user_id)
+
+    async def _log_erasure(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
+        if self._erasures is None:
+            return
+        era, xid = await self._ledger.place(tx)
+        try:
+            await asyncio.to_thread(self._erasures.append, Erasure(tenant_id, user_id, datetime.now(UTC), era, xid))
+        except OSError as error:
+            log.exception("signin.erasure.not_logged")
+            raise errors.erasure_not_logged() from error
 
     async def _finish(self, tenant: Tenant, flow: Flow, callback: Callback) -> str | None:
         if flow.kind != SIGN_IN:
