@@ -24,7 +24,7 @@ UI_BUILD := $(UI)/dist/index.html
 UI_SOURCES := $(shell find $(UI) -mindepth 1 \( -name node_modules -o -name dist -o -name '.*' \) -prune -o -print)
 endif
 
-.PHONY: help run dev test test-cluster test-images test-long check bench images clean
+.PHONY: help run dev test test-cluster list-images test-images test-long check bench images clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -47,6 +47,11 @@ test-cluster: $(SYNCED) ## the chart on the cluster that KUBECONFIG names, whose
 	@for tool in helm kubectl; do command -v $$tool >/dev/null || { echo "keybearer: $$tool is needed on PATH." >&2; exit 1; }; done
 	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_TAG="$(TAG)" \
 		$(VENV)/bin/pytest -m cluster $(ARGS)
+
+# The images of others that the chart's tests run.
+list-images:
+	@helm template kb charts/keybearer -f charts/keybearer/values-small.yaml -f charts/keybearer/values-development.yaml \
+		--set backup.enabled=true | sed -n 's/^ *image: //p' | tr -d '"' | grep -v '^keybearer/' | sort -u
 
 test-images: $(SYNCED) ## what is in the images that `make images` built
 	@$(VENV)/bin/pytest -m images $(ARGS)

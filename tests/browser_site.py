@@ -3,11 +3,18 @@
 import os
 import subprocess
 import sys
+from typing import Protocol
 
-from installation import Installation
 from playwright.sync_api import Page, expect
 
 PATIENCE_MS = 15_000
+
+
+class Site(Protocol):
+    """An installation, wherever it runs."""
+
+    @property
+    def url(self) -> str: ...
 
 
 def consent(page: Page, account: str = "alice@example.com", decision: str = "Allow") -> None:
@@ -35,7 +42,7 @@ def create_grant(page: Page, agent: str) -> str:
     return secret
 
 
-def run_demo(site: Installation, grant: str) -> subprocess.CompletedProcess[str]:
+def run_demo(site: Site, grant: str) -> subprocess.CompletedProcess[str]:
     """The command that the page shows, in a process that knows nothing but the grant."""
     return subprocess.run(
         [sys.executable, "-m", "keybearer_agent.demo", "Play Despacito"],

@@ -1,0 +1,128 @@
+"""The chart, installed: small, with the sandbox as its providers, and reached through forwarded ports."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.kube import CHART, TAG, Namespace, forwarded, values_file
+from installation import Browser, free_port
+from keybearer_sandbox.testing import RunningSandbox
+
+NAME = "kb"
+FULL = "kb-keybearer"
+
+
+@dataclass(frozen=True)
+class Release:
+    namespace: Namespace
+    port: int
+    sandbox_port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def host(self) -> str:
+        return f"localhost:{self.port}"
+
+    @property
+    def sandbox(self) -> RunningSandbox:
+        return RunningSandbox(f"http://127.0.0.1:{self.sandbox_port}")
+
+    @property
+    def inside(self) -> str:
+        """nginx, as pods of the cluster reach it."""
+        return f"http://{FULL}-frontend-proxy.{self.namespace.name}"
+
+    def values(self, **more: Any) -> str:
+        return values_file(
+            {
+                "publicUrl": self.url,
+                "image": {"tag": TAG},
+                "limits": {"requests": "500/second", "signIns": "600/minute"},
+                "sandbox": {"port": self.sandbox_port},
+                "backend": {"hpa": {"min": 2, "max": 3}, "preStopSeconds": 5},
+                "frontendProxy": {"preStopSeconds": 5},
+                "backup": {"enabled": True, "persistence": {"size": "1Gi"}},
+                **more,
+            }
+        )
+
+    def helm(self, verb: str, *arguments: str, check: bool = True, **more: Any) -> str:
+        """`install` or `upgrade` with this release's values."""
+        files = [f"{CHART}/values-small.yaml", f"{CHART}/values-development.yaml", self.values(**more)]
+        given = [argument for file in files for argument in ("--values", file)]
+        return self.namespace.helm(verb, NAME, str(CHART), *given, *arguments, check=check)
+
+    def wait(self) -> None:
+        for what in (f"statefulset/{FULL}-postgres", f"deployment/{FULL}-backend", f"deployment/{FULL}-frontend-proxy"):
+            self.namespace.rolled_out(what)
+
+    def pods(self, component: str) -> list[dict[str, Any]]:
+        """Those that are not being deleted."""
+        found = self.namespace.items(
+            "pods", f"app.kubernetes.io/instance={NAME},app.kubernetes.io/component={component}"
+        )
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def sql(self, statement: str) -> str:
+        """As the superuser inside the database's pod."""
+        shell = 'PGPASSWORD=$(cat /etc/postgresql-secret/password) psql -h 127.0.0.1 -U postgres -d keybearer -Atc "$0"'
+        pod = f"{FULL}-postgres-0"
+        return self.namespace.kubectl("exec", pod, "-c", "postgres", "--", "sh", "-c", shell, statement).strip()
+
+    def sign_in(self, browser: Browser, account: str = "alice@example.com") -> None:
+        location = browser.get("/api/auth/google/start").headers["location"]
+        back = browser.get(self._through(location, account))
+        assert back.status_code == 303, back.text
+
+    def connect(self, browser: Browser, account: str = "alice@example.com") -> None:
+        started = browser.post("/api/connections/spotify/start", json={})
+        assert started.status_code == 200, started.text
+        browser.get(self._through(started.json()["authorize_url"], account))
+
+    def grant(self, browser: Browser) -> str:
+        made = browser.post("/api/grants", json={"agent": "demo", "providers": ["spotify"]})
+        assert made.status_code == 201, made.text
+        grant: str = made.json()["grant"]
+        return grant
+
+    def _through(self, authorize_url: str, account: str) -> str:
+        return self.sandbox.authorize(authorize_url, account).removeprefix(self.url)
+
+
+def load(release: Release, name: str, browser: Browser, grant: str, *, seconds: float, rate: float = 20) -> "Load":
+    script = (CHART.parents[1] / "tests" / "cluster" / "load.py").read_text()
+    cookie = browser.client.cookies["keybearer_session"]
+    arguments = (release.inside, release.host, cookie, grant, str(seconds), str(rate))
+    program = release.namespace.program(name, script, *arguments)
+    program.started()
+    return Load(lambda: json.loads(program.finished().splitlines()[-1]))
+
+
+@dataclass(frozen=True)
+class Load:
+    """Calls from inside the cluster; `seen()` waits for their end."""
+
+    seen: Any
+
+
+@contextmanager
+def installed(namespace: Namespace, **more: Any) -> Iterator[Release]:
+    port, sandbox_port = free_port(), free_port()
+    release = Release(namespace, port, sandbox_port)
+    release.helm("install", **more)
+    release.wait()
+    with reached(release):
+        yield release
+
+
+@contextmanager
+def reached(release: Release) -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.enter_context(forwarded(release.namespace, f"{FULL}-frontend-proxy", release.port, 80))
+        stack.enter_context(forwarded(release.namespace, f"{FULL}-sandbox", release.sandbox_port, release.sandbox_port))
+        yield
