@@ -19,7 +19,7 @@ async def main(port: int, host: str) -> None:
         try:
             there_reader, there_writer = await asyncio.open_connection(host, port)
         except OSError as error:
-            print(f"{host}:{port} does not answer: {error}", file=sys.stderr)
+            print(f"{host}:{port} does not answer: {error}", file=sys.stderr)  # noqa: T201
             writer.close()
             return
         await asyncio.gather(copy(reader, there_writer), copy(there_reader, writer))

@@ -65,7 +65,7 @@ https://{{ first .Values.hosts }}
 
 {{/* "true" where only this machine's own browser gets to PUBLIC_URL, through a forwarded port. */}}
 {{- define "keybearer.isLocal" -}}
-{{- regexMatch "^http://(localhost|127\\.0\\.0\\.1|\\[::1\\])(:[0-9]+)?$" (include "keybearer.publicUrl" .) -}}
+{{- if regexMatch "^http://(localhost|127\\.0\\.0\\.1|\\[::1\\])(:[0-9]+)?$" (include "keybearer.publicUrl" .) }}true{{ end -}}
 {{- end }}
 
 {{/* {root, name}: the names under which the cluster's DNS knows the Service <fullname>-<name>. */}}
