@@ -129,8 +129,20 @@ async def test_it_prepares_an_empty_server_and_the_schema_comes_in(tmp_path: Pat
         ({}, "POSTGRES_PASSWORD is not set"),
         ({"POSTGRES_PASSWORD": "x"}, "KEYBEARER_MIGRATION_DATABASE_URL is not set"),
         (
-            {"POSTGRES_PASSWORD": "x", "KEYBEARER_MIGRATION_DATABASE_URL": "postgresql://postgres:x@db/keybearer"},
+            {
+                "POSTGRES_PASSWORD": "x",
+                "KEYBEARER_DATABASE_URL": "postgresql://keybearer_app_a:x@db/keybearer",
+                "KEYBEARER_MIGRATION_DATABASE_URL": "postgresql://postgres:x@db/keybearer",
+            },
             "must name the login keybearer_app_a",
+        ),
+        (
+            {
+                "POSTGRES_PASSWORD": "x",
+                "KEYBEARER_DATABASE_URL": "postgresql://keybearer_app_a@db/keybearer",
+                "KEYBEARER_MIGRATION_DATABASE_URL": "postgresql://keybearer_migrator:x@db/keybearer",
+            },
+            "must hold the passwords",
         ),
         (
             {
@@ -138,12 +150,12 @@ async def test_it_prepares_an_empty_server_and_the_schema_comes_in(tmp_path: Pat
                 "KEYBEARER_DATABASE_URL": "postgresql://keybearer_app_a:x@127.0.0.1:1/keybearer",
                 "KEYBEARER_MIGRATION_DATABASE_URL": "postgresql://keybearer_migrator:x@127.0.0.1:1/keybearer",
             },
-            "does not let `postgres` in (ConnectionRefusedError)",
+            "KEYBEARER_MIGRATION_DATABASE_URL: the database does not answer (ConnectionRefusedError)",
         ),
     ],
 )
 def test_what_is_missing_for_the_database_is_said(tmp_path: Path, environment: dict[str, str], named: str) -> None:
-    done = init(tmp_path, "--database", check=False, **environment)
+    done = init(tmp_path, "--database", "--timeout", "0", check=False, **environment)
 
     assert done.returncode == 1
     assert named in done.stderr

@@ -1,16 +1,11 @@
 """What `keybearer up` keeps in its data folder: keys, passwords and settings, made on first start, private to us."""
 
-import base64
 import os
-import secrets
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-_FIRST_KEY = "k1"
+from keybearer.cli import material
 
 
 class DataFolder:
@@ -36,22 +31,18 @@ class DataFolder:
 
     def make_keys(self) -> None:
         """Never overwrites: what is encrypted under a lost key is lost."""
-        if not (self.keyring / "primary").exists():
-            self.keyring.mkdir(mode=0o700, exist_ok=True)
-            write_private(self.keyring / _FIRST_KEY, base64.b64encode(os.urandom(32)).decode() + "\n")
-            write_private(self.keyring / "primary", f"{_FIRST_KEY}\n")
-        if not (self.signing / "primary").exists():
-            self.signing.mkdir(mode=0o700, exist_ok=True)
-            pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            write_private(self.signing / _FIRST_KEY, pem.decode())
-            write_private(self.signing / "primary", f"{_FIRST_KEY}\n")
+        for folder, make in ((self.keyring, material.keyring), (self.signing, material.signing_keyring)):
+            if not (folder / "primary").exists():
+                folder.mkdir(mode=0o700, exist_ok=True)
+                for name, content in make().items():
+                    write_private(folder / name, content)
 
     def password(self, login: str) -> str:
         """The database login's password, made at first need."""
         path = self.path / "passwords" / login
         path.parent.mkdir(mode=0o700, exist_ok=True)
         if not path.exists():
-            write_private(path, secrets.token_urlsafe(32) + "\n")
+            write_private(path, material.password() + "\n")
         return path.read_text(encoding="ascii").strip()
 
     def write_environment(self, settings: Mapping[str, str]) -> None:

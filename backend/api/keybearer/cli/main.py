@@ -79,15 +79,32 @@ def init(
     environment: Annotated[Path, typer.Option(help="Where names and addresses go.")] = Path(".env"),
     public_url: Annotated[str, typer.Option(help="Where people will open Keybearer.")] = "http://localhost:8080",
     database: Annotated[bool, typer.Option("--database", help="Instead, make roles and database.")] = False,
+    timeout: Annotated[int, typer.Option(min=0, help="Seconds that --database waits for the server.")] = 600,
+    kubernetes: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Instead, make Secrets NAME-… of a cluster, from a pod in it.")
+    ] = None,
+    secret: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help="One that --kubernetes makes, such as keyring; repeats.")
+    ] = None,
 ) -> None:
     """Make the secrets that compose.yaml mounts, readable by you alone. Never overwrites."""
     from keybearer.cli import failures
-    from keybearer.cli import init as command
 
+    if (secret and kubernetes is None) or (database and kubernetes is not None):
+        raise typer.BadParameter("--secret goes with --kubernetes, and --database without.")
     with failures.explained():
-        if database:
-            command.prepare_database()
+        if kubernetes is not None:
+            from keybearer.cli import cluster_secrets
+            from keybearer.cli.kubernetes_api import ServiceAccount
+
+            cluster_secrets.make(kubernetes, secret or [], ServiceAccount.of_this_pod())
+        elif database:
+            from keybearer.cli import init_database
+
+            init_database.prepare(seconds=timeout)
         else:
+            from keybearer.cli import init as command
+
             command.write_files(folder, environment, public_url=public_url)
 
 

@@ -1,0 +1,61 @@
+"""`keybearer init --database`: roles, the logins' passwords and the database, with the superuser's password at hand."""
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+import typer
+
+from keybearer.cli import waiting
+from keybearer.kit import settings
+from keybearer.kit.connecting import DatabaseAddress, NoAnswer
+from keybearer.kit.errors import ConfigurationError
+from keybearer.migrations import cluster
+
+
+def prepare(*, seconds: int, environment: Mapping[str, str] = os.environ) -> None:
+    """Repeats safely. Waits `seconds` for a server that does not answer yet."""
+    password = environment.get("POSTGRES_PASSWORD")
+    if not password:
+        raise ConfigurationError("POSTGRES_PASSWORD is not set. It is the password of the superuser `postgres`.")
+    migration = DatabaseAddress(settings.migration_database_url(environment), setting="MIGRATION_DATABASE_URL")
+    migrator, migration_password = migration.login()
+    app_login, app_password = DatabaseAddress(*settings.application_database(environment)).login()
+    if app_login not in cluster.APP_LOGINS or migrator != cluster.MIGRATION_LOGIN:
+        raise ConfigurationError(
+            f"KEYBEARER_DATABASE_URL must name the login {cluster.APP_LOGIN}, and KEYBEARER_MIGRATION_DATABASE_URL "
+            f"{cluster.MIGRATION_LOGIN}, so that their passwords can be set."
+        )
+    if not (app_password and migration_password):
+        raise ConfigurationError(
+            "KEYBEARER_DATABASE_URL and KEYBEARER_MIGRATION_DATABASE_URL must hold the passwords that are to be set."
+        )
+    parts = urlsplit(migration.url)
+    as_superuser = f"postgres:{quote(password, safe='')}@{parts.netloc.rpartition('@')[2]}"
+    superuser = DatabaseAddress(
+        urlunsplit(parts._replace(netloc=as_superuser, path="/postgres")), setting=migration.setting
+    )
+    prepared = partial(
+        cluster.prepare,
+        superuser.url,
+        database=parts.path.removeprefix("/"),
+        app_login=app_login,
+        app_password=app_password,
+        migration_password=migration_password,
+        exporter_password=environment.get("POSTGRES_EXPORTER_PASSWORD") or None,
+    )
+
+    async def attempt() -> None:
+        with superuser.explained():
+            try:
+                await prepared()
+            except asyncpg.InvalidPasswordError as error:
+                raise ConfigurationError(
+                    "The database does not let `postgres` in. Its password is the one that it was first started with; "
+                    "bring back that POSTGRES_PASSWORD, or set it in the database."
+                ) from error
+
+    waiting.run(waiting.until_ready(attempt, seconds=seconds, passing=NoAnswer))
+    typer.echo("The roles, their passwords and the database are there.")
