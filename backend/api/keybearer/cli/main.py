@@ -111,13 +111,18 @@ def init(
 @app.command()
 def verify(
     url: Annotated[str | None, typer.Option(help="Also check this public address from outside.")] = None,
+    through: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Connect there, and ask for --url all the same.")
+    ] = None,
 ) -> None:
     """Check configuration, database, keyring and providers; exit 1 with what is wrong."""
     from keybearer.cli import failures
     from keybearer.cli import verify as command
 
+    if through is not None and (url is None or not through.rpartition(":")[2].isdecimal()):
+        raise typer.BadParameter("--through goes with --url, and is a host and a port.")
     with failures.explained():
-        command.verify(url)
+        command.verify(url, through=through)
 
 
 @app.command()

@@ -25,16 +25,36 @@ class Finding:
 Check = Callable[[httpx2.AsyncClient, str], Awaitable[str | None]]
 
 
-async def check(url: str) -> list[Finding]:
-    """Sends a handful of harmless requests to `url` and to the internal port beside it."""
+async def check(url: str, through: str | None = None) -> list[Finding]:
+    """Sends a handful of harmless requests to `url` and to the internal port beside it.
+
+    `through`, a host and port, is connected to instead of the URL's own; what is asked for stays the same.
+    """
     findings = []
-    async with httpx2.AsyncClient(timeout=_SECONDS, follow_redirects=False) as client:
+    transport = _Through(url, through) if through else None
+    async with httpx2.AsyncClient(timeout=_SECONDS, follow_redirects=False, transport=transport) as client:
         for what, each in _checks(url).items():
             try:
                 findings.append(Finding(what, await each(client, url)))
             except httpx2.HTTPError as error:
                 findings.append(Finding(what, f"no answer from {url} ({_reason(error)})"))
     return findings
+
+
+class _Through(httpx2.AsyncHTTPTransport):
+    def __init__(self, url: str, through: str) -> None:
+        super().__init__()
+        self._public = httpx2.URL(url)
+        self._there = httpx2.URL(f"{self._public.scheme}://{through}")
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        asked = request.url
+        if asked.host == self._public.host:
+            port = self._there.port if asked.port == self._public.port else asked.port
+            # The Host header is set already; the certificate must be for what was asked for, too.
+            request.extensions = {**request.extensions, "sni_hostname": asked.host}
+            request.url = asked.copy_with(host=self._there.host, port=port)
+        return await super().handle_async_request(request)
 
 
 def _checks(url: str) -> Mapping[str, Check]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import MISSING, fields
 from urllib.parse import parse_qsl
@@ -18,17 +19,18 @@ from keybearer.kit.errors import ConfigurationError, KeybearerError
 from keybearer.kit.settings import PREFIX, Settings
 
 _SECRET_NAMES = ("URL", "PASSWORD", "SECRET", "TOKEN", "KEY")
-_TELLING_PARAMETERS = frozenset({"host", "port", "sslmode"})
+_TELLING_PARAMETERS = frozenset({"host", "port", "sslmode", "sslrootcert"})
+_WITHOUT_LOGIN = re.compile(r"[\w.-]*(:\d+)?(/[\w-]*)?")
 _NOT_SECRET = frozenset({"PUBLIC_URL", "KEYRING_DIR", "SIGNING_KEYRING_DIR", "LIVEKIT_URL"})
 
 
-def verify(url: str | None) -> None:
+def verify(url: str | None, *, through: str | None = None) -> None:
     """Raises SystemExit(1) when anything is wrong."""
     console = Console(highlight=False, soft_wrap=True)
     _list_settings(console, os.environ)
     findings = asyncio.run(_inside())
     if url is not None:
-        findings += asyncio.run(outside.check(url.rstrip("/")))
+        findings += asyncio.run(outside.check(url.rstrip("/"), through))
     for finding in findings:
         mark = "[green]ok[/]   " if finding.problem is None else "[red]wrong[/]"
         console.print(f"{mark} {finding.what}" + (f": {escape(finding.problem)}" if finding.problem else ""))
@@ -64,10 +66,11 @@ def _masked(name: str, value: str) -> str:
         return value
     address, _, query = value.partition("?")
     scheme, separator, rest = address.partition("://")
-    if not separator or "@" not in rest:
+    if not separator or not ("@" in rest or _WITHOUT_LOGIN.fullmatch(rest)):
         return "***"
+    login = "***@" if "@" in rest else ""
     places = [f"{name}={told}" for name, told in parse_qsl(query) if name in _TELLING_PARAMETERS]
-    return f"{scheme}://***@{rest.rpartition('@')[2]}" + ("?" + "&".join(places) if places else "")
+    return f"{scheme}://{login}{rest.rpartition('@')[2]}" + ("?" + "&".join(places) if places else "")
 
 
 async def _inside() -> list[Finding]:
