@@ -37,6 +37,7 @@ SETS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         HOST
         | LIVEKIT
         | {
+            "erasureLog": {"enabled": True, "storageClassName": "shared"},
             "monitoring": {"enabled": True, "labels": {"release": "prometheus"}},
             "ingress": {"className": "nginx", "tls": {"issuer": "letsencrypt"}},
             "providers": {"existingSecret": "providers"},

@@ -54,6 +54,9 @@ KEYBEARER_DATABASE_POOL_SIZE: {{ .Values.backend.databasePoolSize | quote }}
 KEYBEARER_PUBLIC_DOCS: {{ .Values.publicDocs | quote }}
 KEYBEARER_LOG_LEVEL: {{ .Values.logLevel }}
 KEYBEARER_LOG_FORMAT: json
+{{- if .Values.erasureLog.enabled }}
+KEYBEARER_ERASURE_LOG_DIR: /var/lib/keybearer/erasures
+{{- end }}
 {{- with .Values.corsOrigins }}
 KEYBEARER_CORS_ORIGINS: {{ join "," . | quote }}
 {{- end }}
@@ -169,6 +172,10 @@ postgresql://{{ .login }}{{ include "keybearer.databaseHost" .root }}:5432/{{ .r
   secret: {secretName: {{ include "keybearer.secret" (dict "root" . "name" "database") }}, defaultMode: 0440}
 {{- end }}
 {{- include "keybearer.caVolume" . }}
+{{- if .Values.erasureLog.enabled }}
+- name: erasures
+  persistentVolumeClaim: {claimName: {{ .Values.erasureLog.existingClaim | default (printf "%s-erasures" (include "keybearer.fullname" .)) }}}
+{{- end }}
 {{- end }}
 
 {{- define "keybearer.mounts" -}}
@@ -179,6 +186,14 @@ postgresql://{{ .login }}{{ include "keybearer.databaseHost" .root }}:5432/{{ .r
 - {name: database, mountPath: /etc/keybearer/database, readOnly: true}
 {{- end }}
 {{- include "keybearer.caMount" . }}
+{{- if .Values.erasureLog.enabled }}
+- {name: erasures, mountPath: /var/lib/keybearer/erasures}
+{{- end }}
+{{- end }}
+
+{{/* The group that owns the volumes: one for all pods, where they share one that is written to. */}}
+{{- define "keybearer.volumeGroup" -}}
+{{- ternary 999 10001 .Values.erasureLog.enabled -}}
 {{- end }}
 
 {{/* Plain http to a provider is allowed on a loopback address alone, so the sandbox is brought to one. */}}

@@ -17,10 +17,9 @@ spec:
 {{/* {root, component, name, args, command?, env, readOnly?}: a pod that works on archives with the program. */}}
 {{- define "keybearer.archivePod" -}}
 {{- $mounts := printf "%s\n- {name: backup, mountPath: /backup%s}" (include "keybearer.mounts" .root) (ternary ", readOnly: true" "" (default false .readOnly)) -}}
-{{- $environment := printf "%s\n- {name: KEYBEARER_ERASURE_LOG_DIR, value: /backup/erasures}" (.env | trim) -}}
 {{- include "keybearer.backupPod" (dict "root" .root "component" .component "user" 10001) }}
   containers:
-    {{- include "keybearer.program" (merge (dict "envFrom" (include "keybearer.settings" .root) "env" $environment "mounts" $mounts "resources" .root.Values.backup.resources) .) | nindent 4 }}
+    {{- include "keybearer.program" (merge (dict "envFrom" (include "keybearer.settings" .root) "mounts" $mounts "resources" .root.Values.backup.resources) .) | nindent 4 }}
   volumes:
     {{- include "keybearer.volumes" .root | nindent 4 }}
     - name: backup
