@@ -1,5 +1,6 @@
 """TLS as the URL asks for it: the database is known by its certificate, and what is wrong is said in a sentence."""
 
+import asyncio
 import socket
 import socketserver
 import ssl
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 from keybearer.cli import certificates, postgres
 from keybearer.cli.postgres_folder import PORT
 from keybearer.kit.connecting import DatabaseAddress
@@ -82,16 +84,24 @@ async def refused(url: str, login: Path | None) -> str:
     return str(refusal.value)
 
 
-async def test_the_server_is_known_by_its_certificate(port: int, authority: Path, login: Path) -> None:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop, as serve has it"])
+def test_the_server_is_known_by_its_certificate(port: int, authority: Path, login: Path, run) -> None:
     url = f"postgresql://localhost:{port}/postgres?sslmode=verify-full&sslrootcert={authority}"
-    connection = await DatabaseAddress(url, login).connect()
-    assert await connection.fetchval("SELECT current_user") == postgres.SUPERUSER
-    await connection.close()
+
+    async def ask() -> object:
+        connection = await DatabaseAddress(url, login).connect()
+        try:
+            return await connection.fetchval("SELECT current_user")
+        finally:
+            await connection.close()
+
+    assert run(ask()) == postgres.SUPERUSER
 
 
-async def test_an_authority_that_did_not_sign_it(port: int, authority: Path, login: Path) -> None:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop, as serve has it"])
+def test_an_authority_that_did_not_sign_it(port: int, authority: Path, login: Path, run) -> None:
     authority.write_text(certificates.issue(["localhost"]).authority)
-    said = await refused(f"postgresql://localhost:{port}/postgres?sslmode=verify-full&sslrootcert={authority}", login)
+    said = run(refused(f"postgresql://localhost:{port}/postgres?sslmode=verify-full&sslrootcert={authority}", login))
 
     assert said.startswith("KEYBEARER_DATABASE_URL: the database's certificate is not valid (")
     assert "sslrootcert must be the certificate of the authority that signed" in said

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -19,14 +19,21 @@ from keybearer.migrations import cluster, runner
 FOLDER = "KEYBEARER_DATABASE_CREDENTIALS_DIR"
 
 
+def waiting(url: str | None, *arguments: str, **more: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+    given = {} if url is None else {"KEYBEARER_DATABASE_URL": url}
+    return running("--wait", *arguments, **given, **more)
+
+
+def migrating(url: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+    return running(KEYBEARER_MIGRATION_DATABASE_URL=url)
+
+
 @contextmanager
-def waiting(url: str | None, *arguments: str, **more: str) -> Iterator["subprocess.Popen[str]"]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("KEYBEARER_")}
-    if url is not None:
-        environment["KEYBEARER_DATABASE_URL"] = url
+def running(*arguments: str, **given: str) -> Iterator["subprocess.Popen[str]"]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEYBEARER_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "keybearer", "migrate", "--wait", *arguments],
-        env={**environment, **more},
+        [sys.executable, "-m", "keybearer", "migrate", *arguments],
+        env={**inherited, **given},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -167,6 +174,18 @@ def test_a_pod_that_is_deleted_ends_at_once() -> None:
 
     assert (status, lines, error) == (143, [], "")
     assert time.monotonic() - began < 5
+
+
+async def test_so_does_a_migration_that_waits_for_another(database) -> None:
+    other = await asyncpg.connect(database.owner_url)
+    await other.execute(f"SELECT pg_advisory_lock({runner._LOCK})")
+    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with migrating(database.owner_url) as process:
+        while not await other.fetchval(waits):  # noqa: ASYNC110 -- another process
+            await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert ended(process) == (143, [], "")
+    await other.close()
 
 
 async def at_schema(database, revision: str) -> None:

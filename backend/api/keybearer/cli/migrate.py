@@ -18,7 +18,7 @@ def migrate(*, dry_run: bool, roles: bool) -> None:
     if roles:
         _roles(dry_run=dry_run)
         return
-    outcome = asyncio.run(runner.migrate(migration_database_url(), dry_run=dry_run))
+    outcome = waiting.run(runner.migrate(migration_database_url(), dry_run=dry_run))
     for step in outcome.pending:
         typer.echo(f"{'would apply' if dry_run else 'applied'} {step}")
     if outcome.newer:
