@@ -44,6 +44,7 @@ SETS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "corsOrigins": ["https://app.example.com"],
             "backend": {"env": {"KEYBEARER_LOG_SQL": True}, "envFrom": [{"secretRef": {"name": "more"}}]},
             "networkPolicy": {
+                "ipFamilies": ["IPv4", "IPv6"],
                 "backendFrom": [{"podSelector": {"matchLabels": {"app": "agent"}}}],
                 "backendTo": [{"to": [{"ipBlock": {"cidr": "10.9.0.0/16"}}], "ports": [{"port": 587}]}],
             },

@@ -30,6 +30,9 @@ backend                                                -> livekit               
 outside                                                -> livekit                   TCP/7880 TCP/7881 UDP/7882
 livekit                                                -> internet private metadata any
 livekit                                                -> office node-dns           any
+livekit                                                -> internet6 private6        any
+backend                                                -> internet6                 TCP/443
+secrets                                                -> internet6 private6        TCP/443 TCP/6443
 monitoring                                             -> backend                   TCP/9090
 monitoring                                             -> postgres                  TCP/9187
 monitoring                                             -> valkey                    TCP/9121
@@ -51,6 +54,8 @@ class End:
 
 OUTSIDE = [
     End("internet", address="203.0.113.9"),
+    End("internet6", address="2001:db8::9"),
+    End("private6", address="fd00::9"),
     End("private", address="10.1.2.3"),
     End("office", address="10.9.1.1"),
     End("metadata", address="169.254.169.254"),

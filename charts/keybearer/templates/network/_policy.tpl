@@ -39,3 +39,20 @@ podSelector:
   matchLabels:
     {{- include "keybearer.selector" . | nindent 4 }}
 {{- end }}
+
+{{/* {root, except?}: all addresses but `except`, in the families that the cluster has. */}}
+{{- define "keybearer.addresses" -}}
+{{- range $family := .root.Values.networkPolicy.ipFamilies }}
+{{- $except := list }}
+{{- range $.except }}
+{{- if eq (contains ":" .) (eq $family "IPv6") }}
+{{- $except = append $except . }}
+{{- end }}
+{{- end }}
+- ipBlock:
+    cidr: {{ eq $family "IPv6" | ternary "::/0" "0.0.0.0/0" | quote }}
+    {{- with $except }}
+    except: {{ toJson . }}
+    {{- end }}
+{{- end }}
+{{- end }}
