@@ -1,12 +1,14 @@
 """An installation for each test."""
 
+import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from backups.world import World, make_keys
+from backups.world import World, make_keys, sql
 from keybearer.keys import keyring, signing
 from keybearer.keys.service import Keys
 from keybearer.kit.database import Database
@@ -39,3 +41,17 @@ async def populated(world: World) -> World:
     await world.seal()
     await world.person("Zoë", other)
     return world
+
+
+@pytest.fixture
+async def target(world: World, postgres_server: Any, template: Any) -> AsyncIterator[World]:
+    """The same installation's keys, and an empty database without even a schema."""
+    name = f"target_{secrets.token_hex(6)}"
+    await sql(postgres_server.superuser_dsn(), f"CREATE DATABASE {name} OWNER keybearer_owner")
+    urls = (template.url, template.owner_url, template.superuser_url)
+    database = type(template)(name, *(url.replace(f"/{template.name}?", f"/{name}?") for url in urls))
+    target = replace(world, database=database, db=Database(database.url), owner=Database(database.owner_url))
+    yield target
+    await target.db.close()
+    await target.owner.close()
+    await sql(postgres_server.superuser_dsn(), f"DROP DATABASE {name} WITH (FORCE)")

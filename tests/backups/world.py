@@ -2,6 +2,8 @@
 
 import base64
 import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,23 @@ from uuid import UUID, uuid4
 import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from keybearer.backups.settling import Domains
+from keybearer.cli.main import app
+from keybearer.events.service import Events
+from keybearer.grants.service import Grants
+from keybearer.identity.service import Identities
 from keybearer.keys.envelope import Owner, Place
 from keybearer.keys.service import Keys
 from keybearer.keys.signing import SigningKeyring
+from keybearer.kit.breaker import Breakers
 from keybearer.kit.database import Database
 from keybearer.ledger.background import Sealer
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
+from keybearer.sessions.service import Sessions
+from keybearer.signin.service import SignIn
+from keybearer.vault.service import Vault
+from typer.testing import CliRunner
 
 TENANT = UUID("00000000-0000-7000-8000-000000000001")
 
@@ -94,6 +106,19 @@ class World:
     async def seal(self) -> None:
         await Sealer(self.db, self.signers).run()
 
+    def domains(self, db: Database | None = None) -> Domains:
+        """What a restore asks of the other domains, over the owner's door."""
+        db = db or self.owner
+        ledger, events = Ledger(db, self.keys), Events(db)
+        upstream: Any = None
+        vault = Vault(db, self.keys, upstream, ledger, events, breakers=Breakers(), owner="restore")
+        grants = Grants(db, vault, ledger, events)
+        sessions = Sessions(db, ledger, events, upstream, upstream, upstream)
+        identities = Identities(self.keys, ledger)
+        erasers = (grants.erase, vault.erase, sessions.erase, events.erase, identities.erase)
+        sign_in = SignIn(db, upstream, upstream, identities, sessions, vault, ledger, erasers)
+        return Domains(self.keys, ledger, Sealer(db, self.signers), sign_in.erase_again)
+
     async def sql(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         return await sql(self.database.superuser_url, query, *arguments)
 
@@ -107,6 +132,34 @@ async def sql(superuser_url: str, query: str, *arguments: object) -> list[asyncp
         return await connection.fetch(query, *arguments)
     finally:
         await connection.close()
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(world: World, *arguments: str, **environment: str) -> Done:
+    """`keybearer …` with the installation's settings, in this process, because starting one takes a second or two."""
+    strangers = {name: None for name in os.environ if name.startswith("KEYBEARER_")}
+    result = CliRunner().invoke(app, arguments, env={**strangers, **world.environment(**environment)})
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Done(result.exit_code, result.stdout, result.stderr)
+
+
+def process(world: World, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """The same as an operator runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "keybearer", *arguments],
+        env=world.environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def make_keys(folder: Path) -> None:

@@ -1,20 +1,23 @@
 """SQL of archives: one snapshot out, one transaction in."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from graphlib import TopologicalSorter
 from typing import Any
+from uuid import UUID
 
 import asyncpg
-from sqlalchemy import insert, text
+from sqlalchemy import func, insert, select, text, update
 
 from keybearer.backups.archive import Table
-from keybearer.backups.tables import maintenance_runs
+from keybearer.backups.tables import maintenance_runs, restores
 from keybearer.kit.database import SCHEMA, Transaction
 from keybearer.kit.errors import ConfigurationError
 
 # What lives for minutes, and what must not come back: a session that ended after the backup would be alive again.
-_LEFT_OUT = ("alembic_version", "leases", "outbox", "flows", "sessions", "bearers", "refresh_journal")
+_REVISIONS = "alembic_version"
+_LEFT_OUT = (_REVISIONS, "leases", "outbox", "flows", "sessions", "bearers", "refresh_journal")
 _UNLIMITED = text(
     "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)"
 )
@@ -39,6 +42,24 @@ _REFERENCES = text(
 )
 _IS_THERE = text("SELECT to_regclass(:table) IS NOT NULL")
 _REVISION = text("SELECT version_num FROM alembic_version")
+# What an installation has before anybody used it.
+_SEEDED = ("keks", "tenants", "tenant_hosts", "ledger_eras", "maintenance_runs")
+_SERVERS = text(
+    """
+    SELECT count(*) FROM pg_stat_activity
+     WHERE datname = current_database()
+       AND usesysid IN (SELECT member FROM pg_auth_members WHERE roleid = to_regrole('keybearer_app'))
+    """
+)
+_GUARDED = text(
+    "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(:schema) AND relforcerowsecurity ORDER BY 1"
+)
+_COUNTERS = text(
+    """
+    SELECT c.relname AS name, a.attname AS counted FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+     WHERE c.relnamespace = to_regnamespace(:schema) AND a.attidentity <> ''
+    """
+)
 
 
 async def begin_snapshot(tx: Transaction) -> datetime:
@@ -85,6 +106,98 @@ async def copy_out(tx: Transaction, table: Table, write: Callable[[bytes], Corou
     return int(status.rpartition(" ")[2])
 
 
+async def copy_in(tx: Transaction, table: Table, blocks: AsyncIterator[bytes]) -> int:
+    driver = await _driver(tx)
+    status = await driver.copy_to_table(table.name, schema_name=SCHEMA, columns=table.columns, source=blocks)
+    return int(status.rpartition(" ")[2])
+
+
+@asynccontextmanager
+async def unguarded(tx: Transaction) -> AsyncIterator[None]:
+    """The owner sees and changes every tenant's rows; nobody else can see these tables until the transaction ends."""
+    guarded = (await tx.execute(_GUARDED, {"schema": SCHEMA})).scalars().all()
+    for name in guarded:
+        await tx.execute(text(f'ALTER TABLE "{name}" NO FORCE ROW LEVEL SECURITY'))
+    yield
+    for name in guarded:
+        await tx.execute(text(f'ALTER TABLE "{name}" FORCE ROW LEVEL SECURITY'))
+
+
+async def unlimited(tx: Transaction) -> None:
+    await tx.execute(_UNLIMITED)
+
+
+async def servers(tx: Transaction) -> int:
+    """How many connections the application has at this moment."""
+    await tx.execute(text("SELECT pg_stat_clear_snapshot()"))
+    found: int = (await tx.execute(_SERVERS)).scalar_one()
+    return found
+
+
+async def find_used_table(tx: Transaction) -> str | None:
+    """A table with rows that somebody made. `tx` sees every tenant's."""
+    if not (await tx.execute(_IS_THERE, {"table": f"{SCHEMA}.alembic_version"})).scalar():
+        return None
+    found = await tx.execute(_TABLES, {"schema": SCHEMA, "left_out": [*_SEEDED, *_LEFT_OUT]})
+    for name in sorted(row.name for row in found):
+        if (await tx.execute(text(f'SELECT EXISTS (SELECT FROM "{name}")'))).scalar():  # noqa: S608 -- of the catalogue
+            return str(name)
+    for name in ("tenants", "ledger_eras"):
+        if (await tx.execute(text(f"SELECT count(*) FROM {name}"))).scalar_one() > 1:  # noqa: S608 -- our own names
+            return name
+    return None
+
+
+async def empty(tx: Transaction) -> None:
+    """All of it."""
+    found = await tx.execute(_TABLES, {"schema": SCHEMA, "left_out": [_REVISIONS]})
+    await _truncate(tx, [row.name for row in found])
+
+
+async def empty_short_lived(tx: Transaction) -> None:
+    """What an archive leaves out; a database that was put back by other means has it."""
+    await _truncate(tx, [name for name in _LEFT_OUT if name != _REVISIONS])
+
+
+async def count_on(tx: Transaction) -> None:
+    """Rows to come get numbers above those that are there."""
+    for row in (await tx.execute(_COUNTERS, {"schema": SCHEMA})).all():
+        await tx.execute(
+            text(
+                f"SELECT setval(pg_get_serial_sequence(:table, :counted), coalesce(max({row.counted}), 1),"  # noqa: S608
+                f' max({row.counted}) IS NOT NULL) FROM "{row.name}"'
+            ),
+            {"table": row.name, "counted": row.counted},
+        )
+
+
+async def tenants(tx: Transaction) -> list[UUID]:
+    return list((await tx.execute(text("SELECT id FROM tenants ORDER BY id"))).scalars())
+
+
+async def become(tx: Transaction, tenant_id: UUID) -> None:
+    await tx.execute(text("SELECT set_config('kb.tenant', :tenant, true)"), {"tenant": str(tenant_id)})
+
+
+async def add_restore(
+    tx: Transaction, era: int, archive: str | None, archived_at: datetime | None, *, settled: bool
+) -> None:
+    await tx.execute(insert(restores).values(era=era, archive=archive, archived_at=archived_at))
+    if settled:
+        await settle(tx)
+
+
+async def settle(tx: Transaction) -> None:
+    """The erasures were replayed."""
+    waiting = update(restores).where(restores.c.erasures_replayed_at.is_(None))
+    await tx.execute(waiting.values(erasures_replayed_at=func.now()))
+
+
+async def waits_for_erasures(tx: Transaction) -> bool:
+    waiting = select(restores.c.era).where(restores.c.erasures_replayed_at.is_(None)).limit(1)
+    return (await tx.execute(waiting)).first() is not None
+
+
 async def add_run(
     tx: Transaction,
     kind: str,
@@ -105,6 +218,11 @@ async def add_run(
             problem=problem,
         )
     )
+
+
+async def _truncate(tx: Transaction, names: Sequence[str]) -> None:
+    listed = ", ".join(f'"{name}"' for name in names)
+    await tx.execute(text(f"TRUNCATE {listed}"))
 
 
 async def _driver(tx: Transaction) -> "asyncpg.Connection[Any]":

@@ -140,5 +140,30 @@ def backup(
         command.backup(to=to, keep_days=keep_days)
 
 
+@app.command()
+def restore(
+    file: Annotated[Path | None, typer.Argument(help="An archive of `keybearer backup`.")] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="The database was put back by other means: do what is left to do.")
+    ] = False,
+    erasures: Annotated[
+        bool, typer.Option("--erasures", help="Delete again who left since, where the restore could not.")
+    ] = False,
+) -> None:
+    """Fill the empty database in KEYBEARER_MIGRATION_DATABASE_URL from an archive. Stop the servers first."""
+    from keybearer.cli import failures
+    from keybearer.cli import restore as command
+
+    if (file is not None) + in_place + erasures != 1:
+        raise typer.BadParameter("name a file, or --in-place, or --erasures.")
+    with failures.explained():
+        if file is not None:
+            command.restore(file)
+        elif in_place:
+            command.settle_in_place()
+        else:
+            command.replay_erasures()
+
+
 app.command(context_settings={"allow_interspersed_args": False})(run)
 app.add_typer(ledger.app, name="ledger")

@@ -10,12 +10,17 @@ from keybearer.kit.database import Database
 
 @asynccontextmanager
 async def opened(environment: Mapping[str, str]) -> AsyncIterator[Database]:
-    """Raises ConfigurationError that says why there is no way in, before anything else is done."""
-    address = DatabaseAddress(settings.migration_database_url(environment), setting="MIGRATION_DATABASE_URL")
-    with address.explained():
-        await (await address.connect()).close()
-    db = Database(address.url, pool_size=1)
+    """Raises ConfigurationError."""
+    db = Database(await reachable_url(environment), pool_size=1)
     try:
         yield db
     finally:
         await db.close()
+
+
+async def reachable_url(environment: Mapping[str, str]) -> str:
+    """Raises ConfigurationError that says why there is no way in, before anything else is done."""
+    address = DatabaseAddress(settings.migration_database_url(environment), setting="MIGRATION_DATABASE_URL")
+    with address.explained():
+        await (await address.connect()).close()
+    return address.url

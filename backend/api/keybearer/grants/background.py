@@ -1,4 +1,7 @@
-"""Last use of grants: kept in memory and written every 30 s, because a write per proxied call would cost too much."""
+"""What is done with grants of every tenant.
+
+Last use is kept in memory and written every 30 s, because a write per proxied call would cost too much.
+"""
 
 import asyncio
 import contextlib
@@ -10,7 +13,7 @@ import structlog
 
 from keybearer.grants import store
 from keybearer.kit import system
-from keybearer.kit.database import Database
+from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import Unavailable
 
 _FLUSH_SECONDS = 30.0
@@ -56,3 +59,8 @@ class LastUse:
         while True:
             await asyncio.sleep(_FLUSH_SECONDS)
             await self.flush()
+
+
+async def end_everybodys(tx: Transaction) -> int:
+    """After a restore: grants that were revoked since the backup must not come back. `tx` sees every tenant's rows."""
+    return await store.end_everybodys(tx)

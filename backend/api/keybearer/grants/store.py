@@ -122,6 +122,12 @@ async def used(tx: Transaction, times: Mapping[tuple[UUID, UUID], datetime]) -> 
     )
 
 
+async def end_everybodys(tx: Transaction) -> int:
+    """Across tenants; how many there were."""
+    live = update(grants).where(*_LIVE)
+    return (await tx.execute(live.values(revoked_at=func.now()))).rowcount
+
+
 async def erase(tx: Transaction, tenant_id: UUID, user_id: UUID) -> list[UUID]:
     rows = await tx.execute(
         delete(grants).where(grants.c.tenant_id == tenant_id, grants.c.user_id == user_id).returning(grants.c.id)

@@ -5,7 +5,7 @@ from prometheus_client import Gauge
 from keybearer.keys import store
 from keybearer.keys.service import Keys
 from keybearer.kit import system
-from keybearer.kit.database import Database
+from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import ConfigurationError
 
 _USER_KEYS = Gauge(
@@ -16,7 +16,12 @@ _USER_KEYS = Gauge(
 async def prove(db: Database, keys: Keys) -> None:
     """Opens one data key under each key-encryption key (D7). Raises ConfigurationError for a key of the wrong bytes."""
     async with system.transaction(db) as tx:
-        samples = await store.samples(tx)
+        await prove_in(tx, keys)
+
+
+async def prove_in(tx: Transaction, keys: Keys) -> None:
+    """The same for a transaction that sees every tenant's rows."""
+    samples = await store.samples(tx)
     for owner, key in samples:
         if not keys.opens(key, owner):
             raise ConfigurationError(

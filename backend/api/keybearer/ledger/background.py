@@ -35,21 +35,38 @@ class Sealer:
     async def seal(self) -> Batch | None:
         """One more batch, None when nothing is left or another sealer was first."""
         async with system.transaction(self._db) as tx:
-            last = await store.last_batch(tx)
-            # The horizon is taken before the rows are read: what is below it then, is below it for good.
-            found = await self._next_rows(tx, last, await store.horizon(tx))
-            if found is None:
-                return None
-            era, start, end, rows, at = found
-            await faults.reach("ledger.seal.selected")
-            batch = self._sign(last, era, start, end, rows, at)
-            await faults.reach("ledger.seal.signed")
-            if not await store.add_batch(tx, batch):
-                log.info("ledger.seal.overtaken", no=batch.seal.no)
+            batch = await self._seal(tx)
+            if batch is None:
                 return None
             await faults.reach("ledger.seal.inserted")
         await faults.reach("ledger.seal.committed")
         log.info("ledger.sealed", **public_form(batch))
+        return batch
+
+    async def next_era(self, tx: Transaction) -> tuple[int, Batch | None]:
+        """After a restore: transaction ids come again that were used before, so they count anew from here on.
+
+        What the ending era has left is sealed first. `tx` sees every tenant's rows. Answers the new era, and the last
+        batch of the old one.
+        """
+        era = await store.begin_era(tx)
+        while await self._seal(tx):
+            pass
+        return era, await store.last_batch(tx)
+
+    async def _seal(self, tx: Transaction) -> Batch | None:
+        last = await store.last_batch(tx)
+        # The horizon is taken before the rows are read: what is below it then, is below it for good.
+        found = await self._next_rows(tx, last, await store.horizon(tx))
+        if found is None:
+            return None
+        era, start, end, rows, at = found
+        await faults.reach("ledger.seal.selected")
+        batch = self._sign(last, era, start, end, rows, at)
+        await faults.reach("ledger.seal.signed")
+        if not await store.add_batch(tx, batch):
+            log.info("ledger.seal.overtaken", no=batch.seal.no)
+            return None
         return batch
 
     async def _next_rows(

@@ -54,6 +54,7 @@ _HORIZON = text(
     """
 )
 _NEWEST_ROW = text("SELECT coalesce(max(id), 0) FROM ledger")
+_BEGIN_ERA = text("INSERT INTO ledger_eras (era) SELECT max(era) + 1 FROM ledger_eras RETURNING era")
 _PLACE = text("SELECT current_era() AS era, pg_current_xact_id() AS xid")
 _UNSEALED = text(
     """
@@ -183,6 +184,11 @@ async def place(tx: Transaction) -> tuple[int, int]:
     """Era and transaction id of what this transaction appends."""
     row = (await tx.execute(_PLACE)).one()
     return row.era, row.xid
+
+
+async def begin_era(tx: Transaction) -> int:
+    era: int = (await tx.execute(_BEGIN_ERA)).scalar_one()
+    return era
 
 
 async def add_batch(tx: Transaction, batch: Batch) -> bool:

@@ -141,6 +141,16 @@ class SignIn:
             # Last, so that a line is there for whatever commits, and hardly one for what does not.
             await self._log_erasure(tx, tenant_id, user_id)
 
+    async def erase_again(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> bool:
+        """After a restore to a time before the person left. False when there is no such person."""
+        if not await self._identities.claim(tx, tenant_id, user_id):
+            return False
+        await self._ledger.record(
+            tx, Entry(tenant_id=tenant_id, action="account.erased", actor_kind="system", user_id=user_id)
+        )
+        await self._remove(tx, tenant_id, user_id)
+        return True
+
     async def _remove(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
         for erase in self._erasers:
             await erase(tx, tenant_id, user_id)

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from keybearer.kit import system
-from keybearer.kit.database import Database
+from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import KeybearerError, Unavailable
 from keybearer.kit.leases import Elected
 from keybearer.vault import metrics, store
@@ -119,6 +119,11 @@ class VaultWork:
             except Exception:  # a loop that ended silently would be found weeks later
                 log.exception("vault.last_use.failed")
             self._gauges.forget_if_old()
+
+
+async def distrust(tx: Transaction) -> int:
+    """After a restore, for a transaction that sees every tenant's rows: how many connections are to be tried anew."""
+    return await store.distrust(tx)
 
 
 class Gauges:

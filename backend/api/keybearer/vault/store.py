@@ -222,6 +222,14 @@ async def counts(tx: Transaction, now: datetime) -> dict[tuple[str, str], int]:
     return {(row.provider, row.shown): row.amount for row in await tx.execute(_COUNTS, {"now": now})}
 
 
+async def distrust(tx: Transaction) -> int:
+    """Across tenants, after a restore: refresh tokens may have been rotated away since. Answers how many there are."""
+    leased = update(connections).where(connections.c.lease_until > _NEVER)
+    await tx.execute(leased.values(lease_owner=None, lease_until=_NEVER))
+    refreshable = update(connections).where(connections.c.state == "active", connections.c.refresh_token.is_not(None))
+    return (await tx.execute(refreshable.values(unverified=True))).rowcount
+
+
 async def erase(tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
     await tx.execute(delete(connections).where(connections.c.tenant_id == tenant_id, connections.c.user_id == user_id))
 

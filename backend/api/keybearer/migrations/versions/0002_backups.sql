@@ -3,7 +3,7 @@ ALTER TABLE connections ADD COLUMN unverified boolean NOT NULL DEFAULT false;
 
 -- One row a restore. Until the erasures that came after the backup are replayed, nothing serves from here.
 CREATE TABLE restores (
-  era int PRIMARY KEY REFERENCES ledger_eras (era),
+  era int PRIMARY KEY,
   at timestamptz NOT NULL DEFAULT now(),
   archive text,
   archived_at timestamptz,
