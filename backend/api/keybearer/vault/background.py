@@ -101,7 +101,9 @@ class VaultWork:
     async def measure(self) -> None:
         async with system.transaction(self._db) as tx:
             counts = await store.counts(tx, self._clock())
+            unverified = await store.count_unverified(tx)
         self._gauges.set(counts)
+        metrics.UNVERIFIED.set(unverified)
 
     async def _refresh_one(self, tenant_id: UUID, connection_id: UUID) -> None:
         try:

@@ -11,3 +11,8 @@ CONNECTIONS = Gauge(
     ("provider", "state"),
     multiprocess_mode="livemax",
 )
+UNVERIFIED = Gauge(
+    "keybearer_connections_unverified",
+    "Connections of a restored backup whose refresh token was not tried yet.",
+    multiprocess_mode="livemax",
+)

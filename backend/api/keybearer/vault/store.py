@@ -40,15 +40,21 @@ _USED = text(
        AND (c.last_used_at IS NULL OR c.last_used_at < used.at)
     """
 )
+# After a restore all are due at once, and many of them are lost: providers must not see a storm of refused tokens.
 _DUE = text(
     """
-    SELECT tenant_id, id FROM connections
-     WHERE state = 'active' AND refresh_token IS NOT NULL
-       AND access_expires_at < CAST(:now AS timestamptz) + interval '10 minutes'
-       AND last_used_at > CAST(:now AS timestamptz) - interval '24 hours'
-     ORDER BY access_expires_at LIMIT 500
+    WITH due AS (
+      SELECT tenant_id, id, unverified, access_expires_at FROM connections
+       WHERE state = 'active' AND refresh_token IS NOT NULL
+         AND access_expires_at < CAST(:now AS timestamptz) + interval '10 minutes'
+         AND last_used_at > CAST(:now AS timestamptz) - interval '24 hours'
+    )
+    (SELECT tenant_id, id FROM due WHERE NOT unverified ORDER BY access_expires_at LIMIT 500)
+    UNION ALL
+    (SELECT tenant_id, id FROM due WHERE unverified ORDER BY random() LIMIT 20)
     """
 )
+_UNVERIFIED = text("SELECT count(*) FROM connections WHERE unverified AND state = 'active'")
 # The days are those of model.REMINDER_DAYS.
 _EXPIRING = text(
     """
@@ -157,6 +163,7 @@ async def renew(
         _one(connection.tenant_id, connection.id).values(
             epoch=connections.c.epoch + 1,
             reminded_days=None,
+            unverified=False,
             lease_until=_NEVER,
             **_renewable(connection),
             **columns,
@@ -208,7 +215,7 @@ async def used(tx: Transaction, uses: Mapping[tuple[UUID, UUID], datetime]) -> N
 
 
 async def due(tx: Transaction, now: datetime) -> list[tuple[UUID, UUID]]:
-    """Across tenants: used within a day, and the token ends within ten minutes."""
+    """Across tenants: used within a day, and the token ends within ten minutes. Few of a backup's at once."""
     return [(row.tenant_id, row.id) for row in await tx.execute(_DUE, {"now": now})]
 
 
@@ -220,6 +227,12 @@ async def expiring(tx: Transaction, now: datetime) -> list[tuple[UUID, UUID]]:
 async def counts(tx: Transaction, now: datetime) -> dict[tuple[str, str], int]:
     """Across tenants: (provider, shown state) → how many."""
     return {(row.provider, row.shown): row.amount for row in await tx.execute(_COUNTS, {"now": now})}
+
+
+async def count_unverified(tx: Transaction) -> int:
+    """Across tenants."""
+    found: int = (await tx.execute(_UNVERIFIED)).scalar_one()
+    return found
 
 
 async def distrust(tx: Transaction) -> int:

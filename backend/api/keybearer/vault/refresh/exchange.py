@@ -64,6 +64,7 @@ class Exchange:
     hold: Callable[[], Awaitable[bool]]
     closing: Callable[[], bool]
     after_unknown: bool
+    unverified: bool = False
     _refused_once: bool = field(default=False, init=False)
     _unknown_waits: Iterator[float] = field(init=False)
     _transient_waits: Iterator[float] = field(init=False)
@@ -134,7 +135,8 @@ class Exchange:
             return Lost()
         if self._refused_once:
             return Rejected("invalid_grant")
-        if self.after_unknown:
+        # A token of a backup is not shown a second time: a provider may take that for theft of the whole family.
+        if self.after_unknown or self.unverified:
             return Rejected("rotation_lost")
         self._refused_once = True
         await faults.reach("refresh.confirming")

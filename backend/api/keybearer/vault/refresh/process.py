@@ -117,6 +117,7 @@ class Process:
             hold=hold,
             closing=lambda: self._closing,
             after_unknown=held.lease.after_unknown and _consumes(held.provider),
+            unverified=held.lease.unverified and _consumes(held.provider),
         )
         return await exchange.run()
 

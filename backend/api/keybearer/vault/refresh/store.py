@@ -15,7 +15,7 @@ _CLAIM = text(
            lease_until = clock_timestamp() + make_interval(secs => :seconds)
      WHERE tenant_id = :tenant AND id = :id AND epoch = :seen AND state = 'active'
        AND (lease_until < clock_timestamp() OR lease_owner = :owner)
-    RETURNING user_id, provider, account_name, scopes, refresh_token, lease_epoch
+    RETURNING user_id, provider, account_name, scopes, refresh_token, lease_epoch, unverified
     """
 )
 # A journal row without an end: whoever began may have sent the token, so what the provider did is not known.
@@ -58,14 +58,15 @@ _STORE = text(
        SET access_token = :access_token, access_expires_at = :expires_at,
            refresh_token = coalesce(:refresh_token, refresh_token), id_token = coalesce(:id_token, id_token),
            scopes = :scopes, state_reason = coalesce(:reason, state_reason), epoch = epoch + 1,
-           lease_until = '-infinity', updated_at = now()
+           unverified = false, lease_until = '-infinity', updated_at = now()
      WHERE tenant_id = :tenant AND id = :id AND epoch = :seen AND lease_epoch = :lease AND state = 'active'
     """
 )
 _REJECT = text(
     """
     UPDATE connections
-       SET state = 'needs_reconnect', state_reason = :reason, lease_until = '-infinity', updated_at = now()
+       SET state = 'needs_reconnect', state_reason = :reason, unverified = false, lease_until = '-infinity',
+           updated_at = now()
      WHERE tenant_id = :tenant AND id = :id AND epoch = :seen AND lease_epoch = :lease AND state = 'active'
     """
 )
@@ -92,7 +93,10 @@ STORED = "stored"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to refresh one connection once: `seen` and `epoch` are the fence that a late holder runs into."""
+    """The right to refresh one connection once: `seen` and `epoch` are the fence that a late holder runs into.
+
+    `unverified`: the refresh token came out of a backup, and may have been rotated away since.
+    """
 
     tenant_id: UUID
     connection_id: UUID
@@ -105,6 +109,7 @@ class Lease:
     scopes: tuple[str, ...]
     refresh_token: bytes | None = field(repr=False)
     after_unknown: bool
+    unverified: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,4 +239,5 @@ def _lease(
         scopes=tuple(row.scopes),
         refresh_token=row.refresh_token,
         after_unknown=after_unknown,
+        unverified=row.unverified,
     )
