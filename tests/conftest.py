@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,12 @@ TENANT = UUID("00000000-0000-7000-8000-000000000001")
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """After the shuffling, which stays as it is within the slow and within the quick ones."""
+    for item in items:
+        # Schemathesis names an operation in a test's name, which pytest 9.2 leaves out of the node id.
+        if not item.nodeid.endswith(item.name):
+            item._id = item.parent.id.child(item.name)
+    twice = {identifier for identifier, count in Counter(item.nodeid for item in items).items() if count > 1}
+    assert not twice, f"xdist would run one of the tests with the same node id: {sorted(twice)}"
     items.sort(key=lambda item: item.path.parent.name not in SLOW_FOLDERS)
 
 
