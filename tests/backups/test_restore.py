@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 from backups.world import TENANT, World, command, process
 from keybearer.backups import making, restoring, settling
@@ -164,6 +165,16 @@ async def test_a_server_that_starts_meanwhile_undoes_it(populated, target, path,
     monkeypatch.setattr(settling.rebuilding, "finish", start)
     with pytest.raises(BackupError, match="servers use this database"):
         await restore(target, path)
+    assert await is_empty(target)
+
+
+async def test_a_full_volume_of_the_database_is_said_to_be_full(populated, target, path) -> None:
+    def full(line: str) -> None:
+        if line == "Loading ledger":
+            raise asyncpg.DiskFullError("could not extend file")
+
+    with pytest.raises(BackupError, match="no room left on the database's volume"):
+        await restoring.restore(target.owner, target.domains(), path, (), full)
     assert await is_empty(target)
 
 

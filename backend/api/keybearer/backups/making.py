@@ -1,19 +1,17 @@
 """Makes an archive: everything of one moment, proved to be readable before it gets its name."""
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from keybearer import __version__
-from keybearer.backups import archive, folder, store
-from keybearer.backups.errors import BackupError, file_errors
+from keybearer.backups import archive, folder, runs, store
+from keybearer.backups.errors import file_errors
 from keybearer.backups.manifest import Manifest, Position
 from keybearer.keys.service import Keys
 from keybearer.kit.database import Database, Transaction
-from keybearer.kit.errors import ConfigurationError, KeybearerError
 from keybearer.ledger import background as ledger
 
 Tell = Callable[[str], None]
@@ -33,13 +31,9 @@ async def make(
     db: Database, keys: Keys, to: Path, *, keep_days: int | None = None, tell: Tell = lambda _: None
 ) -> Made:
     """`db` is the migrating login's. Raises BackupError and ConfigurationError; the failure is written down too."""
-    began = time.monotonic()
-    try:
+    async with runs.remembered(db, "backup") as run:
         made = await _make(db, keys, to, keep_days, tell)
-    except (BackupError, ConfigurationError, KeybearerError) as error:
-        await _remember(db, began, problem=str(error))
-        raise
-    await _remember(db, began, archive=made.path.name)
+        run.archive = made.path.name
     return made
 
 
@@ -83,14 +77,3 @@ async def _describe(tx: Transaction, keys: Keys, at: datetime) -> Manifest:
         keyring=keys.keyring.revision,
         keks=tuple(sorted(await keys.registered(tx))),
     )
-
-
-async def _remember(db: Database, began: float, *, archive: str | None = None, problem: str | None = None) -> None:
-    """A failure to write that down must not hide the one that it is about."""
-    seconds = time.monotonic() - began
-    try:
-        async with db.transaction(None) as tx:
-            await store.add_run(tx, "backup", seconds=seconds, archive=archive, problem=problem)
-    except Exception:
-        if problem is None:
-            raise

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
 from keybearer.backups import archive, settling, store
 from keybearer.backups.archive import Reader
 from keybearer.backups.errors import BackupError
@@ -35,19 +37,29 @@ async def restore(
     began = time.monotonic()
     with archive.opened(path, domains.keys.keyring) as reader:
         _check_manifest(reader.manifest, domains.keys.keyring)
-        async with db.transaction(None) as tx:
-            await settling.begin(tx)
-            await _check_empty(tx)
-            await rebuilding.rebuild(tx, reader.manifest.schema)
-            await _load(tx, reader, tell)
-            tell("Migrating")
-            await rebuilding.finish(tx)
-            tell("Settling")
-            settled = await settling.settle(
-                tx, domains, erasures, archive=path.name, archived_at=reader.manifest.made_at
-            )
-            await settling.check_unused(tx)
+        try:
+            async with db.transaction(None) as tx:
+                settled = await _fill(tx, reader, domains, path.name, erasures, tell)
+        except asyncpg.DiskFullError as error:
+            raise BackupError(
+                "There is no room left on the database's volume. Give it more, or free some. Nothing was changed."
+            ) from error
     return Restored(reader.manifest, reader.counts, settled, time.monotonic() - began)
+
+
+async def _fill(
+    tx: Transaction, reader: Reader, domains: Domains, name: str, erasures: Sequence[Erasure] | None, tell: Tell
+) -> Settled:
+    await settling.begin(tx)
+    await _check_empty(tx)
+    await rebuilding.rebuild(tx, reader.manifest.schema)
+    await _load(tx, reader, tell)
+    tell("Migrating")
+    await rebuilding.finish(tx)
+    tell("Settling")
+    settled = await settling.settle(tx, domains, erasures, archive=name, archived_at=reader.manifest.made_at)
+    await settling.check_unused(tx)
+    return settled
 
 
 def _check_manifest(manifest: Manifest, keyring: Keyring) -> None:

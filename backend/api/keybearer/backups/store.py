@@ -220,6 +220,13 @@ async def add_run(
     )
 
 
+async def last_successes(tx: Transaction) -> dict[str, float]:
+    """Kind of maintenance → seconds since 1970."""
+    at = func.extract("epoch", func.max(maintenance_runs.c.at)).label("at")
+    query = select(maintenance_runs.c.kind, at).where(maintenance_runs.c.outcome == "ok")
+    return {row.kind: float(row.at) for row in await tx.execute(query.group_by(maintenance_runs.c.kind))}
+
+
 async def _truncate(tx: Transaction, names: Sequence[str]) -> None:
     listed = ", ".join(f'"{name}"' for name in names)
     await tx.execute(text(f"TRUNCATE {listed}"))

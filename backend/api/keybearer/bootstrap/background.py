@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keybearer.backups import background as backups
 from keybearer.events import background as events
 from keybearer.keys import background as keys
 from keybearer.kit.leases import Elected
@@ -38,6 +39,7 @@ class Background:
             await sessions.measure(db)
             await ledger.measure(db)
             await keys.measure(db)
+            await backups.measure(db)
 
         self._elected = [
             Elected(db, "sealer", owner, ledger.SEAL_SECONDS, sealer.run),

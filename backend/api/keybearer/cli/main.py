@@ -149,15 +149,22 @@ def restore(
     erasures: Annotated[
         bool, typer.Option("--erasures", help="Delete again who left since, where the restore could not.")
     ] = False,
+    drill: Annotated[
+        bool, typer.Option("--drill", help="Try the newest archive of --from in a database of its own, and drop that.")
+    ] = False,
+    source: Annotated[Path | None, typer.Option("--from", help="The folder of archives, for --drill.")] = None,
 ) -> None:
     """Fill the empty database in KEYBEARER_MIGRATION_DATABASE_URL from an archive. Stop the servers first."""
     from keybearer.cli import failures
     from keybearer.cli import restore as command
+    from keybearer.cli.drill import drill as try_out
 
-    if (file is not None) + in_place + erasures != 1:
-        raise typer.BadParameter("name a file, or --in-place, or --erasures.")
+    if (file is not None) + in_place + erasures + drill != 1 or drill != (source is not None):
+        raise typer.BadParameter("name a file, or --in-place, or --erasures, or --drill and --from.")
     with failures.explained():
-        if file is not None:
+        if source is not None:
+            try_out(source)
+        elif file is not None:
             command.restore(file)
         elif in_place:
             command.settle_in_place()
