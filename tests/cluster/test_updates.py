@@ -24,7 +24,7 @@ def acknowledged_and_lost(browser: Browser, seen: dict[str, Any]) -> set[str]:
 
 
 def test_upgrade_and_rollback_lose_nothing(release: Release, browser: Browser) -> None:
-    calls = load(release, "load-upgrade", browser, release.grant(browser), seconds=120)
+    calls = load(release, "load-upgrade", browser, release.grant(browser), seconds=100)
     release.helm(
         "upgrade", backend={"hpa": {"min": 2, "max": 3}, "preStopSeconds": 5, "podAnnotations": {"round": "2"}}
     )
@@ -41,7 +41,7 @@ def test_upgrade_and_rollback_lose_nothing(release: Release, browser: Browser) -
 
 
 def test_backends_killed_are_replaced(release: Release, browser: Browser) -> None:
-    calls = load(release, "load-backend", browser, release.grant(browser), seconds=60)
+    calls = load(release, "load-backend", browser, release.grant(browser), seconds=40)
     victim = release.pods("backend")[0]["metadata"]["name"]
     release.namespace.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
     release.namespace.rolled_out(f"deployment/{FULL}-backend")
@@ -55,7 +55,7 @@ def test_backends_killed_are_replaced(release: Release, browser: Browser) -> Non
 
 
 def test_the_database_killed_comes_back_with_everything(release: Release, browser: Browser) -> None:
-    calls = load(release, "load-database", browser, release.grant(browser), seconds=75)
+    calls = load(release, "load-database", browser, release.grant(browser), seconds=50)
     release.namespace.kubectl("delete", "pod", f"{FULL}-postgres-0", "--grace-period=0", "--force")
     release.namespace.rolled_out(f"statefulset/{FULL}-postgres")
     seen = calls.seen()
@@ -65,6 +65,6 @@ def test_the_database_killed_comes_back_with_everything(release: Release, browse
     assert not [answer for answer in seen["answers"] if answer.endswith((" 500", " 502", " 504"))], seen["problems"]
     assert not acknowledged_and_lost(browser, seen)
     assert browser.get("/api/auth/me").status_code == 200
-    assert "unbroken" in release.namespace.kubectl(
+    assert "The ledger is whole" in release.namespace.kubectl(
         "exec", f"deploy/{FULL}-backend", "-c", "backend", "--", "keybearer", "ledger", "verify"
     )
