@@ -19,7 +19,8 @@ def test_installed_ended_and_installed_again(cluster) -> None:
             release.sign_in(browser)
             release.connect(browser)
             browser.close()
-        namespace.helm("uninstall", NAME, "--wait")
+        namespace.helm("uninstall", NAME)
+        namespace.until(lambda: not namespace.items("pods"))
         kinds = "all,configmaps,secrets,pvc,networkpolicies,serviceaccounts,roles,rolebindings,poddisruptionbudgets"
         left = {
             f"{item['kind']}/{item['metadata']['name']}"
@@ -51,7 +52,7 @@ def test_what_is_wrong_is_said_and_heals(cluster) -> None:
         release = Release(namespace, 18080, 18082)
         wrong = {"backend": {"image": {"tag": "absent"}, "hpa": {"min": 1, "max": 2}}}
         release.helm("install", **wrong, secrets={"keyring": {"existingSecret": "mine"}})
-        namespace.until(lambda: "ErrImage" in waiting_reasons(release, "migrate"))
+        namespace.until(lambda: "ErrImage" in waiting_reasons(release, "secrets"))
         release.helm("upgrade", secrets={"keyring": {"existingSecret": "mine"}}, backend={"hpa": {"min": 1, "max": 2}})
         namespace.until(lambda: 'secret "mine" not found' in waiting_reasons(release, "backend"))
         release.helm("upgrade", backend={"hpa": {"min": 1, "max": 2}})
