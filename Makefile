@@ -24,11 +24,11 @@ UI_BUILD := $(UI)/dist/index.html
 UI_SOURCES := $(shell find $(UI) -mindepth 1 \( -name node_modules -o -name dist -o -name '.*' \) -prune -o -print)
 endif
 
-.PHONY: help run dev test test-cluster list-images test-images test-long check bench images clean
+.PHONY: help run dev test test-cluster list-images test-images test-long check bench images k8s clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  make %-10s %s\n' "$$name" "$$text"; done
 	@printf '\nPORT=%s DATA=%s for run and dev; ARGS for pytest; TAG=%s for images.\n' '$(PORT)' '$(DATA)' '$(TAG)'
 
@@ -76,6 +76,10 @@ bench: $(SYNCED) ## the figures of docs/benchmarks.md, measured here
 
 images: ## the container images keybearer/…:TAG, with docker or buildah
 	@sh -euc "$$BUILD_IMAGES"
+
+k8s: $(SYNCED) ## k8s/ rendered from the chart, and the page of the chart's values
+	@$(VENV)/bin/python charts/readme.py
+	@$(VENV)/bin/python k8s/render.py
 
 clean: ## remove what was built or installed; never your data
 	rm -rf $(VENV) $(UI)/node_modules $(UI)/dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
