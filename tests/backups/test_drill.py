@@ -46,6 +46,13 @@ async def test_the_newest_archive_is_tried_beside_the_running_installation(popul
     assert 0 < run["seconds"] < 60
 
 
+async def test_a_certain_archive_can_be_tried(populated: World) -> None:
+    made = await making.make(populated.owner, populated.keys, populated.archives)
+    done = await asyncio.to_thread(command, populated, "restore", "--scratch", str(made.path))
+    assert done.returncode == 0, done.stderr
+    assert await populated.one("SELECT archive FROM maintenance_runs WHERE kind = 'drill'") == made.path.name
+
+
 async def test_a_broken_archive_fails_the_drill(populated: World) -> None:
     made = await making.make(populated.owner, populated.keys, populated.archives)
     made.path.write_bytes(made.path.read_bytes()[:-1])
@@ -119,7 +126,13 @@ async def test_monitoring_sees_the_newest_success_of_each(populated: World) -> N
 
 
 async def test_a_drill_needs_its_folder_and_nothing_else(world: World) -> None:
-    for arguments in (["--drill"], ["--from", "/x"], ["--drill", "--from", "/x", "--in-place"], ["a", "--from", "/x"]):
+    for arguments in (
+        ["--drill"],
+        ["--from", "/x"],
+        ["--drill", "--from", "/x", "--in-place"],
+        ["a", "--from", "/x"],
+        ["a", "--drill", "--from", "/x"],
+    ):
         done = await asyncio.to_thread(command, world, "restore", *arguments)
         assert done.returncode == 2, arguments
 

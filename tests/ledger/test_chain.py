@@ -38,7 +38,10 @@ class Shelf:
         place: Callable[[StoredRow], tuple[int, int]] = lambda row: (row.xid, row.id)  # noqa: E731
         return sorted((row for row in found if after is None or place(row) > after), key=place)[:limit]
 
-    async def remainder(self, ends: dict[int, int]) -> Remainder:
+    async def archived(self) -> None:
+        return None
+
+    async def remainder(self, ends: dict[int, int], archived: None) -> Remainder:
         return Remainder(sum(row.xid >= ends.get(row.era, 0) for row in self.stored), None, None)
 
 

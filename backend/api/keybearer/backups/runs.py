@@ -12,6 +12,8 @@ from keybearer.backups.errors import BackupError
 from keybearer.kit.database import Database
 from keybearer.kit.errors import ConfigurationError, KeybearerError
 
+_KEPT_DAYS = 400
+
 log = structlog.get_logger(__name__)
 
 
@@ -41,6 +43,11 @@ async def remembered(db: Database, kind: str) -> AsyncIterator[Run]:
         await _write(db, kind, run, type(error).__name__)  # its words may quote what was read
         raise
     await _write(db, kind, run, None)
+
+
+async def forget_old(db: Database) -> int:
+    async with db.transaction(None) as tx:
+        return await store.forget_runs(tx, _KEPT_DAYS)
 
 
 async def _write(db: Database, kind: str, run: Run, problem: str | None) -> None:

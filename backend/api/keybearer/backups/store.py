@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 
 from keybearer.backups.archive import Table
 from keybearer.backups.tables import maintenance_runs, restores
@@ -218,6 +218,12 @@ async def add_run(
             problem=problem,
         )
     )
+
+
+async def forget_runs(tx: Transaction, days: int) -> int:
+    """All older ones; a success that old is as good as none."""
+    old = delete(maintenance_runs).where(maintenance_runs.c.at < func.now() - func.make_interval(0, 0, 0, days))
+    return (await tx.execute(old)).rowcount
 
 
 async def last_successes(tx: Transaction) -> dict[str, float]:

@@ -35,8 +35,9 @@ class Drilled:
     lost_seconds: float
 
 
-def drill(source: Path, *, environment: Mapping[str, str] = os.environ) -> None:
-    done = asyncio.run(_drill(source, environment))
+def drill(file: Path | None, source: Path | None, *, environment: Mapping[str, str] = os.environ) -> None:
+    """Of that archive, or of the newest in a folder."""
+    done = asyncio.run(_drill(file, source, environment))
     typer.echo(
         f"The backup of {done.restored.manifest.made_at:%Y-%m-%d %H:%M:%S} UTC restores: "
         f"{sum(done.restored.counts.values()):,} rows in {done.restored.seconds:.1f} s, with checks in "
@@ -46,15 +47,15 @@ def drill(source: Path, *, environment: Mapping[str, str] = os.environ) -> None:
     typer.echo(f"A disaster now would have cost the last {done.lost_seconds:,.0f} s.")
 
 
-async def _drill(source: Path, environment: Mapping[str, str]) -> Drilled:
+async def _drill(file: Path | None, source: Path | None, environment: Mapping[str, str]) -> Drilled:
     found = settings.read(environment)
     async with owning.opened(environment) as db, runs.remembered(db, "drill") as run:
-        archive = folder.newest(source)
-        run.archive = archive.path.name
-        run.lost_seconds = (datetime.now(UTC) - archive.made_at).total_seconds()
+        path = file if file is not None else folder.newest(source or Path()).path
+        run.archive = path.name
         async with scratch.database(settings.migration_database_url(environment)) as name:
             with progress.shown("Restoring") as tell:
-                restored, report = await _try(found, environment, name, archive.path, tell)
+                restored, report = await _try(found, environment, name, path, tell)
+        run.lost_seconds = (datetime.now(UTC) - restored.manifest.made_at).total_seconds()
         return Drilled(restored, report, run.seconds, run.lost_seconds)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +18,11 @@ import typer
 from keybearer.cli import failures
 
 if TYPE_CHECKING:
+    from keybearer.keys.signing import SigningKeyring
     from keybearer.kit.database import Database
     from keybearer.kit.settings import Settings
+    from keybearer.ledger.chain import Archived
+    from keybearer.ledger.checkpoint import Checkpoint
     from keybearer.ledger.model import Item
     from keybearer.ledger.verify import Report
 
@@ -41,11 +44,15 @@ def verify(
             readable=True,
         ),
     ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(help="The folder that `keybearer prune` moved old batches to: proves those too.", file_okay=False),
+    ] = None,
 ) -> None:
     """Walk every batch and row; name the first that was changed, removed, added or moved, and exit 1."""
     with failures.explained():
         kept = checkpoint.read_text(encoding="utf-8", errors="replace") if checkpoint else None
-        asyncio.run(_verify(kept))
+        asyncio.run(_verify(kept, archive))
 
 
 @app.command("list")
@@ -83,7 +90,7 @@ def list_entries(
     _print_table(items, following)
 
 
-async def _verify(checkpoint: str | None) -> None:
+async def _verify(checkpoint: str | None, archive: Path | None) -> None:
     from keybearer.keys import signing
     from keybearer.ledger import checkpoint as checkpoints
     from keybearer.ledger.background import StoredBooks
@@ -95,8 +102,33 @@ async def _verify(checkpoint: str | None) -> None:
         with _progress() as progress:
             report = await walk(StoredBooks(db), signers, checkpoints=known, progress=progress)
     _print_report(report, with_checkpoint=bool(known))
-    if report.problem is not None:
+    whole = report.problem is None
+    if report.archived is not None:
+        whole = await _verify_archive(report.archived, archive, signers, known) and whole
+    if not whole:
         raise typer.Exit(1)
+
+
+async def _verify_archive(
+    archived: Archived, folder: Path | None, signers: SigningKeyring, known: Sequence[Checkpoint]
+) -> bool:
+    from keybearer.ledger import files
+    from keybearer.ledger.checkpoint import Checkpoint, instant
+    from keybearer.ledger.verify import Broken, prove
+
+    what = f"Batches up to no. {archived.no}, moved to files by {instant(archived.at).date()},"
+    if folder is None:
+        typer.echo(f"{what} were not looked at. Prove them with --archive and the folder that they are in.")
+        return True
+    end = Checkpoint(archived.no, archived.hash, archived.key_id, archived.signature)
+    concerned = [end, *(each for each in known if each.no <= archived.no)]
+    try:
+        await prove(files.FileBooks(files.find(folder)), signers, None, checkpoints=concerned)
+    except Broken as problem:
+        typer.echo(f"{what} are NOT whole: {problem}.")
+        return False
+    typer.echo(f"{what} are as they were sealed.")
+    return True
 
 
 async def _list(query: object, tenant: UUID, limit: int, after: str | None) -> tuple[list[Item], str | None]:

@@ -150,26 +150,43 @@ def restore(
         bool, typer.Option("--erasures", help="Delete again who left since, where the restore could not.")
     ] = False,
     drill: Annotated[
-        bool, typer.Option("--drill", help="Try the newest archive of --from in a database of its own, and drop that.")
+        bool, typer.Option("--drill", "--scratch", help="Only try it, in a database of its own that is dropped again.")
     ] = False,
-    source: Annotated[Path | None, typer.Option("--from", help="The folder of archives, for --drill.")] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="A folder whose newest archive a drill tries.")] = None,
 ) -> None:
     """Fill the empty database in KEYBEARER_MIGRATION_DATABASE_URL from an archive. Stop the servers first."""
     from keybearer.cli import failures
     from keybearer.cli import restore as command
     from keybearer.cli.drill import drill as try_out
 
-    if (file is not None) + in_place + erasures + drill != 1 or drill != (source is not None):
-        raise typer.BadParameter("name a file, or --in-place, or --erasures, or --drill and --from.")
+    if (file is not None) + (source is not None) + in_place + erasures != 1:
+        raise typer.BadParameter("name a file, or --drill and --from, or --in-place, or --erasures.")
+    if drill != (source is not None) and not (drill and file is not None):
+        raise typer.BadParameter("--drill goes with a file or --from, and --from with --drill.")
     with failures.explained():
-        if source is not None:
-            try_out(source)
+        if drill:
+            try_out(file, source)
         elif file is not None:
             command.restore(file)
         elif in_place:
             command.settle_in_place()
         else:
             command.replay_erasures()
+
+
+@app.command()
+def prune(
+    ledger_to: Annotated[
+        Path | None, typer.Option(help="The folder that old ledger batches are moved to; without it they stay.")
+    ] = None,
+    ledger_days: Annotated[int, typer.Option(min=1, help="How old a batch must be to be moved.")] = 365,
+) -> None:
+    """Remove what is long over, and move old parts of the ledger to files."""
+    from keybearer.cli import failures
+    from keybearer.cli import prune as command
+
+    with failures.explained():
+        command.prune(ledger_to=ledger_to, ledger_days=ledger_days)
 
 
 app.command(context_settings={"allow_interspersed_args": False})(run)

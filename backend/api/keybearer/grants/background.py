@@ -17,6 +17,8 @@ from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import Unavailable
 
 _FLUSH_SECONDS = 30.0
+_KEPT_DAYS = 90
+_AT_ONCE = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +61,17 @@ class LastUse:
         while True:
             await asyncio.sleep(_FLUSH_SECONDS)
             await self.flush()
+
+
+async def prune(db: Database) -> int:
+    """Removes grants that ended long ago, few at a time; the ledger keeps who had which."""
+    removed = 0
+    while True:
+        async with system.transaction(db) as tx:
+            part = await store.remove_ended(tx, _KEPT_DAYS, _AT_ONCE)
+        removed += part
+        if part < _AT_ONCE:
+            return removed
 
 
 async def end_everybodys(tx: Transaction) -> int:

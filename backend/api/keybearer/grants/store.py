@@ -19,6 +19,14 @@ _USED = text(
      WHERE tenant_id = seen.tenant AND grants.id = seen.id AND (last_used_at IS NULL OR last_used_at < seen.at)
     """
 )
+_REMOVE_ENDED = text(
+    """
+    DELETE FROM grants g USING (
+      SELECT tenant_id, id FROM grants
+       WHERE least(revoked_at, expires_at) < now() - make_interval(days => :days) LIMIT :limit
+    ) AS ended WHERE g.tenant_id = ended.tenant_id AND g.id = ended.id
+    """
+)
 
 
 async def add(tx: Transaction, grant: Grant) -> None:
@@ -126,6 +134,11 @@ async def end_everybodys(tx: Transaction) -> int:
     """Across tenants; how many there were."""
     live = update(grants).where(*_LIVE)
     return (await tx.execute(live.values(revoked_at=func.now()))).rowcount
+
+
+async def remove_ended(tx: Transaction, days: int, limit: int) -> int:
+    """Across tenants: grants that ended that long ago, `limit` at most; what they held goes with them."""
+    return (await tx.execute(_REMOVE_ENDED, {"days": days, "limit": limit})).rowcount
 
 
 async def erase(tx: Transaction, tenant_id: UUID, user_id: UUID) -> list[UUID]:

@@ -1,6 +1,7 @@
 """What works across tenants: the sealer, and reading to verify."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -8,7 +9,7 @@ from keybearer.keys.signing import SigningKeyring
 from keybearer.kit import faults, system
 from keybearer.kit.database import Database, Transaction
 from keybearer.ledger import chain, metrics, store
-from keybearer.ledger.chain import NO_BATCH, Batch, Seal, StoredRow
+from keybearer.ledger.chain import NO_BATCH, Archived, Batch, Seal, StoredRow
 from keybearer.ledger.checkpoint import micros, public_form
 from keybearer.ledger.store import HIGHEST_XID, Horizon
 from keybearer.ledger.verify import Remainder
@@ -127,10 +128,19 @@ class StoredBooks:
         async with system.transaction(self._db) as tx:
             return await store.stored_rows(tx, era, from_xid, to_xid, after=after, limit=limit)
 
-    async def remainder(self, ends: Mapping[int, int]) -> Remainder:
+    async def old_batches(self, after: int, before: datetime, limit: int = 500) -> list[Batch]:
+        """Sealed before that time; never the newest, which the next one follows on."""
+        async with system.transaction(self._db) as tx:
+            return await store.old_batches(tx, after, before, limit)
+
+    async def archived(self) -> Archived | None:
+        async with system.transaction(self._db) as tx:
+            return await store.archived(tx)
+
+    async def remainder(self, ends: Mapping[int, int], archived: Archived | None) -> Remainder:
         async with system.transaction(self._db) as tx:
             now = await store.horizon(tx)
-            stray = await _find_stray(tx, now, ends)
+            stray = await _find_stray(tx, now, ends) or await _find_archived(tx, archived)
             newest = max(ends, default=0)
             starts = {era: ends.get(era, 0) for era in now.eras if era >= newest}
             count, oldest = await store.unsealed(tx, starts)
@@ -159,6 +169,14 @@ def _open_ranges(last: Batch | None, eras: Sequence[int]) -> dict[int, int]:
     if last is None:
         return dict.fromkeys(eras, 0)
     return {era: last.seal.to_xid if era == last.seal.era else 0 for era in eras if era >= last.seal.era}
+
+
+async def _find_archived(tx: Transaction, archived: Archived | None) -> str | None:
+    """Names a row in a place whose rows were all moved to files."""
+    if archived is None:
+        return None
+    found = await store.find_first_below(tx, archived.era, archived.to_xid)
+    return f"row {found} was added to a batch that was archived" if found is not None else None
 
 
 async def _find_stray(tx: Transaction, now: Horizon, ends: Mapping[int, int]) -> str | None:

@@ -5,6 +5,7 @@ Root:        the Merkle tree hash of a batch's row hashes in the order (xid, id)
              so that one row can be proved to an auditor without showing the others.
 Batch hash:  SHA-256 over the fields of a batch, of which one is the hash of the batch before it.
 Signature:   Ed25519 over the batch hash.
+Archived:    Where the stored ledger begins, when what was before is in files; signed over SHA-256 of its fields.
 
 Fields are length-prefixed after a word that says their kind, so that no two different things give the same bytes. Times
 are whole microseconds since 1970. A row's ciphertext is hashed as it is, so destroying its key changes nothing.
@@ -20,6 +21,7 @@ Value = int | str | bytes | UUID | None
 NO_BATCH = bytes(32)
 _ROW = b"keybearer-ledger-row-1"
 _BATCH = b"keybearer-ledger-batch-1"
+_ARCHIVED = b"keybearer-ledger-archived-1"
 _LEAF, _NODE = b"\x00", b"\x01"
 
 
@@ -73,6 +75,24 @@ class Seal:
 class Batch:
     seal: Seal
     signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archived:
+    """Every batch up to `no`, whose hash this is, was moved to files with its rows. Who cannot sign cannot say so."""
+
+    no: int
+    era: int
+    to_xid: int
+    hash: bytes
+    at: int
+    key_id: str
+    signature: bytes = b""
+
+    @property
+    def digest(self) -> bytes:
+        fields = (self.no, self.era, self.to_xid, self.hash, self.at, self.key_id)
+        return hashlib.sha256(_encoded(_ARCHIVED, fields)).digest()
 
 
 class Root:

@@ -8,15 +8,16 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row as Record
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam, delete, text
 from sqlalchemy.dialects.postgresql import insert
 
 from keybearer.keys.envelope import WrappedKey
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.tables import XID8
-from keybearer.ledger.chain import Batch, Seal, StoredRow
+from keybearer.ledger.chain import Archived, Batch, Seal, StoredRow
 from keybearer.ledger.checkpoint import instant
 from keybearer.ledger.model import Item, Row, outcome_now
+from keybearer.ledger.tables import archived as archive_marks
 from keybearer.ledger.tables import batches
 
 _COLUMNS = tuple(field.name for field in fields(Row))
@@ -66,6 +67,23 @@ _UNSEALED = text(
 _FIRST_FROM = text("SELECT id FROM ledger WHERE era = :era AND xid >= :lower ORDER BY xid, id LIMIT 1").bindparams(
     bindparam("lower", type_=XID8)
 )
+_FIRST_BELOW = text(
+    "SELECT id FROM ledger WHERE era < :era OR (era = :era AND xid < :upper) ORDER BY id LIMIT 1"
+).bindparams(bindparam("upper", type_=XID8))
+_ARCHIVED = text(
+    """
+    SELECT no, era, to_xid, hash, timestamptz_send(archived_at) AS at, key_id, signature
+      FROM ledger_archived ORDER BY no DESC LIMIT 1
+    """
+)
+# The newest batch stays, because the next one follows on it.
+_OLD_BATCHES = text(
+    _BATCH + "WHERE no > CAST(:after AS bigint) AND sealed_at < :before"  # noqa: S608 -- our own words
+    " AND no < (SELECT max(no) FROM ledger_batches) ORDER BY no LIMIT :limit"
+)
+_DELETE_ROWS = text(
+    "DELETE FROM ledger WHERE tenant_id = :tenant AND era = :era AND xid >= :lower AND xid < :upper"
+).bindparams(bindparam("lower", type_=XID8), bindparam("upper", type_=XID8))
 _FIRST_OUTSIDE = text("SELECT id, era FROM ledger WHERE era < :lowest OR era > :highest ORDER BY era LIMIT 1")
 
 # Laterals, so that each is looked up for the rows of a page alone.
@@ -99,6 +117,9 @@ _CONDITIONS = {
     "before": "l.id < CAST(:before AS bigint)",
     "id": "l.id = CAST(:id AS bigint)",
 }
+
+_TENANTS = text("SELECT id FROM tenants ORDER BY id")
+_SEE = text("SELECT set_config('kb.tenant', :tenant, true)")
 
 HIGHEST_XID = 2**64 - 1
 
@@ -231,6 +252,52 @@ async def find_outside(tx: Transaction, lowest: int, highest: int) -> tuple[int,
     """Id and era of a row of an era outside these."""
     row = (await tx.execute(_FIRST_OUTSIDE, {"lowest": lowest, "highest": highest})).first()
     return (row.id, row.era) if row is not None else None
+
+
+async def find_first_below(tx: Transaction, era: int, upper: int) -> int | None:
+    """The id of a row of an earlier era, or of that one with a lower transaction id."""
+    found: int | None = (await tx.execute(_FIRST_BELOW, {"era": era, "upper": upper})).scalar()
+    return found
+
+
+async def archived(tx: Transaction) -> Archived | None:
+    row = (await tx.execute(_ARCHIVED)).first()
+    if row is None:
+        return None
+    return Archived(**{**dict(row._mapping), "at": _micros(row.at)})
+
+
+async def old_batches(tx: Transaction, after: int, before: datetime, limit: int) -> list[Batch]:
+    """Sealed before that time, oldest first."""
+    return [_batch(row) for row in await tx.execute(_OLD_BATCHES, {"after": after, "before": before, "limit": limit})]
+
+
+async def forget(tx: Transaction, tenants: Sequence[UUID], era: int, lower: int, upper: int, mark: Archived) -> int:
+    """Deletes batches and rows up to `mark`; how many rows. For the owner, who sees one tenant at a time too."""
+    deleted = 0
+    for tenant in tenants:
+        await tx.execute(_SEE, {"tenant": str(tenant)})
+        place = {"tenant": tenant, "era": era, "lower": lower, "upper": upper}
+        deleted += (await tx.execute(_DELETE_ROWS, place)).rowcount
+    await tx.execute(delete(batches).where(batches.c.no <= mark.no))
+    await tx.execute(delete(archive_marks))
+    await tx.execute(
+        insert(archive_marks).values(
+            no=mark.no,
+            era=mark.era,
+            to_xid=mark.to_xid,
+            hash=mark.hash,
+            archived_at=instant(mark.at),
+            key_id=mark.key_id,
+            signature=mark.signature,
+        )
+    )
+    return deleted
+
+
+async def tenants_with_rows(tx: Transaction) -> list[UUID]:
+    """All there are; the foreign key keeps those with rows from being deleted."""
+    return list((await tx.execute(_TENANTS)).scalars())
 
 
 def _arrays(rows: Sequence[Row]) -> dict[str, list[object]]:

@@ -1,4 +1,4 @@
-"""Walks the chain from its beginning and names the first thing that is wrong.
+"""Walks the chain from its beginning, or from where its archive ends, and names the first thing that is wrong.
 
 Whoever can write to the database can change rows and batches, but cannot sign: each check below rests on signatures of
 keys that only the signing keyring's directory holds, and on ranges that leave no gap where a row could hide.
@@ -10,12 +10,13 @@ from typing import Protocol
 
 from keybearer.keys.signing import SigningKeyring
 from keybearer.ledger import chain
-from keybearer.ledger.chain import NO_BATCH, Batch, Root, StoredRow
+from keybearer.ledger.chain import NO_BATCH, Archived, Batch, Root, Seal, StoredRow
 from keybearer.ledger.checkpoint import Checkpoint
 
 _BATCHES_AT_ONCE = 200
 _ROWS_AT_ONCE = 2_000
 _FIRST = -(2**63)
+_BEGINNING = Archived(no=0, era=0, to_xid=0, hash=NO_BATCH, at=0, key_id="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +39,26 @@ class Books(Protocol):
     ) -> Sequence[StoredRow]:
         """In the order (xid, id), after the given one."""
 
-    async def remainder(self, ends: dict[int, int]) -> Remainder:
+    async def archived(self) -> Archived | None:
+        """Where it begins, unless with batch 1."""
+
+    async def remainder(self, ends: dict[int, int], archived: Archived | None) -> Remainder:
         """`ends`: the last sealed transaction id of each era that has batches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How far the chain is proved. `problem` is None when nothing is wrong, else the first thing that is."""
+    """How far the chain is proved. `problem` is None when nothing is wrong, else the first thing that is.
+
+    `archived`: where the proof began, unless with batch 1.
+    """
 
     batches: int
     rows: int
     last: Batch | None
     remainder: Remainder | None
     problem: str | None
+    archived: Archived | None = None
 
 
 class Broken(Exception):
@@ -65,26 +73,58 @@ async def verify(
     progress: Callable[[int, int], None] = lambda _batches, _rows: None,
 ) -> Report:
     """`progress` is told the numbers of batches and rows proved so far."""
-    walk = _Walk(books, signers, checkpoints)
+    while True:
+        archived = await books.archived()
+        report = await _verify(books, signers, archived, checkpoints, progress)
+        # What was archived while we looked is missing where we began.
+        if report.problem is None or await books.archived() == archived:
+            return report
+
+
+async def prove(
+    books: Books, signers: SigningKeyring, archived: Archived | None, *, checkpoints: Sequence[Checkpoint] = ()
+) -> Batch | None:
+    """Of files: the last batch, when all that follow on `archived` are as they were sealed. Raises Broken."""
+    walk = _Walk(books, signers, archived, checkpoints)
+    await walk.run(lambda _batches, _rows: None)
+    return walk.last
+
+
+async def _verify(
+    books: Books,
+    signers: SigningKeyring,
+    archived: Archived | None,
+    checkpoints: Sequence[Checkpoint],
+    progress: Callable[[int, int], None],
+) -> Report:
+    walk = _Walk(books, signers, archived, checkpoints)
     try:
         for checkpoint in checkpoints:
             _check_own_signature(checkpoint, signers)
+        _check_archived(archived, signers)
         await walk.run(progress)
     except Broken as problem:
-        return Report(walk.batches, walk.rows, walk.last, None, str(problem))
-    remainder = await books.remainder(walk.ends)
-    return Report(walk.batches, walk.rows, walk.last, remainder, remainder.stray)
+        return Report(walk.batches, walk.rows, walk.last, None, str(problem), archived)
+    remainder = await books.remainder(walk.ends, archived)
+    return Report(walk.batches, walk.rows, walk.last, remainder, remainder.stray, archived)
 
 
 class _Walk:
-    def __init__(self, books: Books, signers: SigningKeyring, checkpoints: Sequence[Checkpoint]) -> None:
+    def __init__(
+        self,
+        books: Books,
+        signers: SigningKeyring,
+        archived: Archived | None,
+        checkpoints: Sequence[Checkpoint],
+    ) -> None:
         self._books = books
         self._signers = signers
+        self._archived = archived
         self._checkpoints = checkpoints
         self.batches = 0
         self.rows = 0
         self.last: Batch | None = None
-        self.ends: dict[int, int] = {}
+        self.ends: dict[int, int] = {} if archived is None else {archived.era: archived.to_xid}
 
     async def run(self, progress: Callable[[int, int], None]) -> None:
         after = _FIRST
@@ -99,7 +139,8 @@ class _Walk:
                 self.ends[batch.seal.era] = batch.seal.to_xid
                 progress(self.batches, self.rows)
             after = found[-1].seal.no
-        ended = self.last.seal.no if self.last is not None else 0
+        self._check_archived_checkpoints()
+        ended = self._before.no
         beyond = min((each.no for each in self._checkpoints if each.no > ended), default=None)
         if beyond is not None:
             raise Broken(
@@ -107,16 +148,20 @@ class _Walk:
                 "The end was cut off"
             )
 
+    @property
+    def _before(self) -> Seal | Archived:
+        """What the next batch must follow on."""
+        return self.last.seal if self.last is not None else self._archived or _BEGINNING
+
     def _check_place(self, batch: Batch) -> None:
-        seal, last = batch.seal, self.last.seal if self.last is not None else None
-        expected = 1 if last is None else last.no + 1
-        if seal.no != expected:
-            raise Broken(f"batch {expected} is missing: the next one found is batch {seal.no}")
-        if seal.previous_hash != (NO_BATCH if last is None else last.hash):
+        seal, before = batch.seal, self._before
+        if seal.no != before.no + 1:
+            raise Broken(f"batch {before.no + 1} is missing: the next one found is batch {seal.no}")
+        if seal.previous_hash != before.hash:
             raise Broken(f"batch {seal.no} does not follow from the batch before it: one of the two was changed")
-        if last is not None and seal.era < last.era:
+        if seal.era < before.era:
             raise Broken(f"batch {seal.no} is of era {seal.era}, which ended before it")
-        start = last.to_xid if last is not None and last.era == seal.era else 0
+        start = before.to_xid if before.era == seal.era else 0
         if seal.from_xid != start or seal.to_xid <= start:
             raise Broken(f"batch {seal.no} leaves a gap: it begins at transaction {seal.from_xid} instead of {start}")
 
@@ -137,6 +182,15 @@ class _Walk:
                 "from there or before, and sealed anew"
             )
 
+    def _check_archived_checkpoints(self) -> None:
+        """Those of earlier batches say nothing of what is stored here; the files have those batches."""
+        archived = self._archived
+        if archived is None:
+            return
+        expected = {each.hash for each in self._checkpoints if each.no == archived.no}
+        if expected and expected != {archived.hash}:
+            raise Broken(f"batch {archived.no}, the last that was archived, is not the one that the checkpoint names")
+
     async def _check_rows(self, batch: Batch) -> None:
         seal, root = batch.seal, Root()
         after: tuple[int, int] | None = None
@@ -154,6 +208,11 @@ class _Walk:
         if root.digest() != seal.root:
             raise Broken(f"{where} was changed: a row of it is not what was sealed")
         self.rows += root.count
+
+
+def _check_archived(archived: Archived | None, signers: SigningKeyring) -> None:
+    if archived is not None and not signers.verify(archived.key_id, archived.signature, archived.digest):
+        raise Broken(f"the note that batches up to {archived.no} were archived was not signed by this installation")
 
 
 def _check_own_signature(checkpoint: Checkpoint, signers: SigningKeyring) -> None:

@@ -50,12 +50,13 @@ class SeenFlusher:
             await self.flush()
 
 
-async def prune(db: Database) -> None:
-    """Removes what has expired."""
+async def prune(db: Database) -> int:
+    """Removes what has expired; how many sessions and tokens."""
     async with system.transaction(db) as tx:
         removed = await store.remove_expired(tx) + await store.remove_expired_bearers(tx)
     if removed:
         log.info("sessions.pruned", removed=removed)
+    return removed
 
 
 async def measure(db: Database) -> None:

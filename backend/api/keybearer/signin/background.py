@@ -5,6 +5,7 @@ from keybearer.kit.database import Database
 from keybearer.signin import store
 
 
-async def prune(db: Database) -> None:
+async def prune(db: Database) -> int:
+    """How many there were."""
     async with system.transaction(db) as tx:
-        await store.remove_stale(tx)
+        return await store.remove_stale(tx)

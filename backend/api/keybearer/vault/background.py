@@ -123,6 +123,12 @@ class VaultWork:
             self._gauges.forget_if_old()
 
 
+async def prune(db: Database) -> int:
+    """Removes what is known of refreshes that nothing depends on any more; how many."""
+    async with system.transaction(db) as tx:
+        return await journal.forget_old(tx)
+
+
 async def distrust(tx: Transaction) -> int:
     """After a restore, for a transaction that sees every tenant's rows: how many connections are to be tried anew."""
     return await store.distrust(tx)

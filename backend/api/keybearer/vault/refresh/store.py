@@ -201,9 +201,9 @@ async def release(tx: Transaction, lease: Lease, outcome: str) -> None:
     await _finish(tx, lease, outcome)
 
 
-async def forget_old(tx: Transaction) -> None:
-    """Journal rows that no decision can depend on any more: their epoch is over. Across tenants."""
-    await tx.execute(_FORGET)
+async def forget_old(tx: Transaction) -> int:
+    """Journal rows that no decision can depend on any more: their epoch is over. Across tenants; how many."""
+    return (await tx.execute(_FORGET)).rowcount
 
 
 async def _finish(tx: Transaction, lease: Lease, outcome: str) -> None:
