@@ -32,7 +32,11 @@ def is_well_formed(token: str, prefix: str) -> bool:
 
 def digest(token: str) -> bytes:
     """What is stored and looked up instead of the token."""
-    return hashlib.sha256(token.encode()).digest()
+    return digest_of(token.encode())
+
+
+def digest_of(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()
 
 
 def _checksum(body: str) -> str:

@@ -56,7 +56,7 @@ class BearerCache:
     def put(self, resolved: Resolved, generation: int) -> None:
         if not self._fresh() or not self._unchanged_since(resolved, generation):
             return
-        lifetime = min(ENTRY_SECONDS, resolved.expires_at.timestamp() - self._wall())
+        lifetime = min(ENTRY_SECONDS, resolved.usable_until.timestamp() - self._wall())
         if lifetime <= 0:
             return
         self._drop(resolved.digest)

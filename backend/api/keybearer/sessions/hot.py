@@ -7,6 +7,7 @@ the same answer; a test compares the two.
 import itertools
 import os
 import time
+from uuid import UUID
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,6 +24,8 @@ from keybearer.tenancy.service import Tenancy
 
 PATH = "/api/auth/me"
 _NOT_PLAIN = frozenset({b"origin", b"authorization", b"content-length", b"transfer-encoding", b"x-request-id"})
+# Names of tenants with whatever ports clients add.
+_MAX_HOSTS = 1000
 
 
 class HotMe:
@@ -39,7 +42,10 @@ class HotMe:
         self._app = app
         self._resolver = resolver
         self._cookie = cookie
+        self._prefix = cookie.name.encode() + b"="
         self._tenancy = tenancy
+        self._directory = tenancy.directory
+        self._tenant_ids: dict[bytes, UUID] = {}
         self._last_seen = last_seen
         self._headers = [
             (b"content-type", b"application/json"),
@@ -80,21 +86,33 @@ class HotMe:
         self._observe(time.perf_counter() - started)
 
     def _find(self, scope: Scope) -> Resolved | None:
-        cookie = host = None
-        size = 0
-        for name, value in scope["headers"]:
-            size += len(name) + len(value)
-            if name == b"cookie":
-                cookie = value if cookie is None else b""
-            elif name == b"host":
-                host = value if host is None else b""
-            elif name in _NOT_PLAIN:
-                return None
-        token = self._cookie.read(cookie)
-        if token is None or not host or scope["query_string"] or size > MAX_HEADERS:
+        sent = dict(scope["headers"])
+        if len(sent) != len(scope["headers"]) or not _NOT_PLAIN.isdisjoint(sent) or scope["query_string"]:
             return None
-        resolved = self._resolver.cached(tokens.digest(token))
-        tenant = self._tenancy.directory.find(host_name(host.decode("latin-1")))
-        if resolved is None or resolved.kind != "session" or tenant is None or tenant.id != resolved.tenant_id:
+        cookie, host = sent.get(b"cookie"), sent.get(b"host")
+        if cookie is None or host is None or sum(map(len, sent)) + sum(map(len, sent.values())) > MAX_HEADERS:
+            return None
+        digest = self._digest(cookie)
+        resolved = self._resolver.cached(digest) if digest is not None else None
+        if resolved is None or resolved.kind != "session" or resolved.tenant_id != self._tenant_id(host):
             return None
         return resolved
+
+    def _digest(self, cookie: bytes) -> bytes | None:
+        if cookie.startswith(self._prefix) and b";" not in cookie:
+            return tokens.digest_of(cookie[len(self._prefix) :])
+        token = self._cookie.read(cookie)
+        return tokens.digest(token) if token is not None else None
+
+    def _tenant_id(self, host: bytes) -> UUID | None:
+        """Remembered as the header was written, until a tenant changes."""
+        if self._directory is not self._tenancy.directory:
+            self._directory = self._tenancy.directory
+            self._tenant_ids.clear()
+        found = self._tenant_ids.get(host)
+        if found is None:
+            tenant = self._directory.find(host_name(host.decode("latin-1")))
+            found = tenant.id if tenant is not None else None
+            if found is not None and len(self._tenant_ids) < _MAX_HOSTS:
+                self._tenant_ids[host] = found
+        return found

@@ -50,6 +50,13 @@ class Resolved:
     connections: tuple[tuple[UUID, str], ...] = ()
 
     @property
+    def usable_until(self) -> datetime:
+        """When it expires, or has been idle for too long if nothing more is known of its use."""
+        if self.kind != "session" or self.last_seen_at is None:
+            return self.expires_at
+        return min(self.expires_at, self.last_seen_at + IDLE + IDLE_SLACK)
+
+    @property
     def principal(self) -> Principal:
         return Principal(
             tenant_id=self.tenant_id,
@@ -85,7 +92,3 @@ def _me(principal: Principal) -> dict[str, Any]:
         "tenant": {"id": str(principal.tenant_id), "name": principal.tenant_name},
         "session": {"id": str(principal.session_id), "expires_at": principal.expires_at.isoformat()},
     }
-
-
-def is_idle(last_seen_at: datetime, now: datetime) -> bool:
-    return now - last_seen_at > IDLE + IDLE_SLACK

@@ -11,7 +11,7 @@ from keybearer.kit.database import Database
 from keybearer.kit.errors import Unavailable
 from keybearer.sessions import metrics, store
 from keybearer.sessions.cache import BearerCache, Closer
-from keybearer.sessions.model import Resolved, is_idle
+from keybearer.sessions.model import Resolved
 
 _CONCURRENT_QUERIES = 6
 _WAITING_LIMIT = 500
@@ -62,8 +62,7 @@ class BearerResolver:
 
     def cached(self, digest: bytes) -> Resolved | None:
         """What memory may answer at this moment, None when the database has to be asked."""
-        resolved = self._cache.get(digest)
-        return resolved if resolved is not None and self._usable(resolved) else None
+        return self._cache.get(digest)
 
     def on_revoked(self, resolved: Resolved, close: Closer) -> Closer:
         """`close` is called when the token ends; the answer unregisters it."""
@@ -98,14 +97,8 @@ class BearerResolver:
             self._flights[digest].sent = self._monotonic()
             generation = self._cache.generation
             resolved = await store.resolve(self._db, digest)
-        if resolved is None or not self._usable(resolved):
+        # An entry that began to look idle has left the cache, so it was read again: it may have been used elsewhere.
+        if resolved is None or resolved.disabled or resolved.usable_until <= self._now():
             return None
         self._cache.put(resolved, generation)
         return resolved
-
-    def _usable(self, resolved: Resolved) -> bool:
-        now = self._now()
-        if resolved.disabled or resolved.expires_at <= now:
-            return False
-        # A cached entry that looks idle is read again before it is refused: it may have been used elsewhere.
-        return resolved.kind != "session" or resolved.last_seen_at is None or not is_idle(resolved.last_seen_at, now)
