@@ -65,6 +65,6 @@ def test_what_is_wrong_is_said_and_heals(cluster) -> None:
         newest = lambda: namespace.kubectl(  # noqa: E731
             "logs", "-l", "app.kubernetes.io/component=backend", "-c", "wait-for-schema", "--tail=50", check=False
         )
-        namespace.until(lambda: "login" in newest())
+        namespace.until(lambda: "does not let us in" in newest())
         namespace.kubectl("patch", "secret", f"{FULL}-database", "-p", patch % good)
         release.wait()
