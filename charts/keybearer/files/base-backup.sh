@@ -5,6 +5,14 @@ set -eu
 folder=/backup/base
 now=$(date -u +%Y%m%dT%H%M%SZ)
 
+# A new pod's network may need a moment, until its policies are known everywhere.
+tries=0
+until pg_isready --quiet --timeout=3; do
+  tries=$((tries + 1))
+  if [ "$tries" -ge 30 ]; then break; fi # pg_basebackup then says what is wrong
+  sleep 1
+done
+
 mkdir -p "$folder"
 rm -rf "$folder"/.part-*
 pg_basebackup --pgdata="$folder/.part-$now" --format=tar --gzip --wal-method=stream --checkpoint=fast --no-password

@@ -14,12 +14,18 @@ spec:
   restartPolicy: Never
 {{- end }}
 
-{{/* {root, component, name, args, command?, env, readOnly?}: a pod that works on archives with the program. */}}
+{{/* {root, component, name, args, folder?, readOnly?, resources?}: a pod that works on the backup volume with the program, and */}}
+{{/* with the migrating login. It makes `folder` first. */}}
 {{- define "keybearer.archivePod" -}}
 {{- $mounts := printf "%s\n- {name: backup, mountPath: /backup%s}" (include "keybearer.mounts" .root) (ternary ", readOnly: true" "" (default false .readOnly)) -}}
+{{- $env := printf "%s\n%s" (include "keybearer.environment" .root | trim) (include "keybearer.migrationEnvironment" .root | trim) -}}
+{{- $program := dict "envFrom" (include "keybearer.settings" .root) "env" $env "mounts" $mounts "resources" .root.Values.backup.resources -}}
+{{- with .folder -}}
+{{- $_ := set $program "command" (list "sh" "-c" "mkdir -p \"$0\" && exec keybearer \"$@\"" .) -}}
+{{- end -}}
 {{- include "keybearer.backupPod" (dict "root" .root "component" .component "user" 10001) }}
   containers:
-    {{- include "keybearer.program" (merge (dict "envFrom" (include "keybearer.settings" .root) "mounts" $mounts "resources" .root.Values.backup.resources) .) | nindent 4 }}
+    {{- include "keybearer.program" (merge (dict) . $program) | nindent 4 }}
   volumes:
     {{- include "keybearer.volumes" .root | nindent 4 }}
     - name: backup
