@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from backups.world import World, make_keys, sql
+from backups.world import World, make_keys, superuser
 from keybearer.keys import keyring, signing
 from keybearer.keys.service import Keys
 from keybearer.kit.database import Database
@@ -28,7 +28,7 @@ async def world(database: Any, db: Database, tmp_path: Path) -> AsyncIterator[Wo
     )
     await world.keys.start(db)
     yield world
-    await owner.close()
+    await world.close()
 
 
 @pytest.fixture
@@ -47,11 +47,19 @@ async def populated(world: World) -> World:
 async def target(world: World, postgres_server: Any, template: Any) -> AsyncIterator[World]:
     """The same installation's keys, and an empty database without even a schema."""
     name = f"target_{secrets.token_hex(6)}"
-    await sql(postgres_server.superuser_dsn(), f"CREATE DATABASE {name} OWNER keybearer_owner")
+    server = await superuser(postgres_server.superuser_dsn())
+    await server.execute(f"CREATE DATABASE {name} OWNER keybearer_owner")
     urls = (template.url, template.owner_url, template.superuser_url)
     database = type(template)(name, *(url.replace(f"/{template.name}?", f"/{name}?") for url in urls))
-    target = replace(world, database=database, db=Database(database.url), owner=Database(database.owner_url))
+    target = replace(
+        world,
+        database=database,
+        db=Database(database.url),
+        owner=Database(database.owner_url),
+        people=[],
+        _superuser=None,
+    )
     yield target
-    await target.db.close()
-    await target.owner.close()
-    await sql(postgres_server.superuser_dsn(), f"DROP DATABASE {name} WITH (FORCE)")
+    await target.close()
+    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await server.close()

@@ -26,12 +26,16 @@ MANIFEST = Manifest(
 USERS, EMPTY = Table("users", ("id", "name")), Table("grants", ("id",))
 
 
+async def fill(writer: Writer, rows: int) -> None:
+    for number in range(rows):
+        await writer.rows(b"%d\tAlice\\nin two lines\n" % number)
+
+
 def write(path: Path, *, rows: int = 3, declared: int | None = None) -> None:
     with path.open("wb") as file:
         writer = Writer(path, file, KEYRING, MANIFEST)
         writer.begin(USERS)
-        for number in range(rows):
-            asyncio.run(writer.rows(b"%d\tAlice\\nin two lines\n" % number))
+        asyncio.run(fill(writer, rows))
         writer.end(USERS, rows if declared is None else declared)
         writer.begin(EMPTY)
         writer.end(EMPTY, 0)
