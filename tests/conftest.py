@@ -17,7 +17,7 @@ from keybearer.kit.database import Database
 from keybearer.migrations import cluster, runner
 
 # These start browsers and servers. They go first, so that no core waits for one of them at the end.
-SLOW_FOLDERS = ("browser", "product", "agent", "fuzz", "vault", "proxy_front", "postgres", "identity")
+SLOW_FOLDERS = ("browser", "product", "agent", "fuzz", "vault", "proxy_front", "postgres", "identity", "backups")
 _ROOM = 4 << 30
 TENANT = UUID("00000000-0000-7000-8000-000000000001")
 
