@@ -128,7 +128,7 @@ async def test_monitoring_sees_the_newest_success_of_each(populated: World) -> N
 async def test_a_drill_needs_its_folder_and_nothing_else(world: World) -> None:
     for arguments in (
         ["--drill"],
-        ["--from", "/x"],
+        ["--in-place", "--from", "/x"],
         ["--drill", "--from", "/x", "--in-place"],
         ["a", "--from", "/x"],
         ["a", "--drill", "--from", "/x"],

@@ -3,14 +3,14 @@
 import asyncio
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 from backups.world import TENANT, World, command, process
-from keybearer.backups import making, restoring, settling
+from keybearer.backups import folder, making, restoring, settling
 from keybearer.backups.archive import Table, Writer
 from keybearer.backups.errors import BackupError
 from keybearer.backups.manifest import Manifest, Position
@@ -346,6 +346,25 @@ async def test_the_command_says_what_was_lost(populated, target, path) -> None:
     assert "3 connections are tried at their next refresh" in done.stdout
     assert "The ledger's era 1 ends with batch 2" in done.stdout
     assert "Deleted again: 0 people. Servers may start." in done.stdout
+
+
+async def test_the_newest_of_a_folder_is_taken(populated, target, path) -> None:
+    folder.path_of(populated.archives, datetime.now(UTC) - timedelta(days=2)).write_bytes(b"older, and broken")
+    done = await asyncio.to_thread(command, target, "restore", "--from", str(populated.archives))
+    assert done.returncode == 0, done.stderr
+    assert f"Restoring {path}" in done.stdout
+
+
+async def test_a_server_to_be_waits_for_the_restore(populated, target, path) -> None:
+    wait = ["migrate", "--wait", "--restored", "--timeout", "0"]
+    for world in (populated, target):
+        waited = await asyncio.to_thread(process, world, *wait)
+        assert waited.returncode == 1
+        assert "A restore was asked for, and none was done in this database." in waited.stderr
+    await restore(target, path)
+    done = await asyncio.to_thread(process, target, *wait)
+    assert done.returncode == 0, done.stderr
+    assert command(target, "migrate", "--restored").returncode == 2
 
 
 @pytest.mark.parametrize("arguments", [[], ["a.kbb", "--in-place"], ["--in-place", "--erasures"]])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from keybearer.backups import making
+from keybearer.backups import exporting, making
 from keybearer.backups.making import Made
 from keybearer.cli import owning, progress
 from keybearer.keys import keyring
@@ -15,8 +15,21 @@ from keybearer.keys.service import Keys
 from keybearer.kit import settings
 
 
-def backup(*, to: Path, keep_days: int | None, environment: Mapping[str, str] = os.environ) -> None:
-    made = asyncio.run(_backup(to, keep_days, environment))
+def backup(
+    *,
+    to: Path | None,
+    keep_days: int | None,
+    erasures_to: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> None:
+    if to is not None:
+        _tell(asyncio.run(_backup(to, keep_days, environment)))
+    if erasures_to is not None:
+        added = asyncio.run(_export(erasures_to, environment))
+        typer.echo(f"{added:,} deleted people added to the erasure log in {erasures_to}.")
+
+
+def _tell(made: Made) -> None:
     rows = sum(made.counts.values())
     typer.echo(f"{made.path}: {rows:,} rows, {made.size:,} bytes, read back and whole.")
     typer.echo(
@@ -24,6 +37,11 @@ def backup(*, to: Path, keep_days: int | None, environment: Mapping[str, str] = 
     )
     for path in made.removed:
         typer.echo(f"removed {path}")
+
+
+async def _export(to: Path, environment: Mapping[str, str]) -> int:
+    async with owning.opened(environment) as db:
+        return await exporting.export_erasures(db, to)
 
 
 async def _backup(to: Path, keep_days: int | None, environment: Mapping[str, str]) -> Made:

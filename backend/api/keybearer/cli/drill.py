@@ -67,7 +67,8 @@ async def _try(
         restored = await restoring.restore(db, parts, path, restoring_command.known_erasures(found), tell)
     tell("Checking")
     url = scratch.inside(found.database_url, name)
-    return restored, await _check(replace(found, database_url=url, listen_database_url=url), restored)
+    scratched = replace(found, database_url=url, listen_database_url=url, erasure_log_dir=None)
+    return restored, await _check(scratched, restored)
 
 
 async def _check(found: Settings, restored: Restored) -> Report:

@@ -58,6 +58,9 @@ def migrate(
     wait: Annotated[
         bool, typer.Option("--wait", help="Only wait until KEYBEARER_DATABASE_URL has the schema.")
     ] = False,
+    restored: Annotated[
+        bool, typer.Option("--restored", help="With --wait: also until a restore was done there.")
+    ] = False,
     timeout: Annotated[int, typer.Option(min=0, help="Seconds that --wait waits at most.")] = 600,
 ) -> None:
     """Bring the database in KEYBEARER_MIGRATION_DATABASE_URL to this version's schema."""
@@ -66,9 +69,11 @@ def migrate(
 
     if wait and (dry_run or roles):
         raise typer.BadParameter("--wait goes without --dry-run and --roles.")
+    if restored and not wait:
+        raise typer.BadParameter("--restored goes with --wait.")
     with failures.explained():
         if wait:
-            command.wait(seconds=timeout)
+            command.wait(seconds=timeout, restored=restored)
         else:
             command.migrate(dry_run=dry_run, roles=roles)
 
@@ -127,17 +132,22 @@ def verify(
 
 @app.command()
 def backup(
-    to: Annotated[Path, typer.Option(help="The folder that archives are kept in.")],
+    to: Annotated[Path | None, typer.Option(help="The folder that archives are kept in.")] = None,
     keep_days: Annotated[
         int | None, typer.Option(min=1, help="Remove older archives afterwards, never the newest.")
+    ] = None,
+    erasures_to: Annotated[
+        Path | None, typer.Option(help="Also, or only: bring the erasure log in that folder up to date.")
     ] = None,
 ) -> None:
     """Write the database in KEYBEARER_MIGRATION_DATABASE_URL to one encrypted file, and read it back."""
     from keybearer.cli import backup as command
     from keybearer.cli import failures
 
+    if to is None and (erasures_to is None or keep_days is not None):
+        raise typer.BadParameter("--to or --erasures-to names a folder, and --keep-days goes with --to.")
     with failures.explained():
-        command.backup(to=to, keep_days=keep_days)
+        command.backup(to=to, keep_days=keep_days, erasures_to=erasures_to)
 
 
 @app.command()
@@ -152,7 +162,7 @@ def restore(
     drill: Annotated[
         bool, typer.Option("--drill", "--scratch", help="Only try it, in a database of its own that is dropped again.")
     ] = False,
-    source: Annotated[Path | None, typer.Option("--from", help="A folder whose newest archive a drill tries.")] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="A folder, for its newest archive.")] = None,
 ) -> None:
     """Fill the empty database in KEYBEARER_MIGRATION_DATABASE_URL from an archive. Stop the servers first."""
     from keybearer.cli import failures
@@ -160,18 +170,18 @@ def restore(
     from keybearer.cli.drill import drill as try_out
 
     if (file is not None) + (source is not None) + in_place + erasures != 1:
-        raise typer.BadParameter("name a file, or --drill and --from, or --in-place, or --erasures.")
-    if drill != (source is not None) and not (drill and file is not None):
-        raise typer.BadParameter("--drill goes with a file or --from, and --from with --drill.")
+        raise typer.BadParameter("name a file, or --from, or --in-place, or --erasures.")
+    if drill and (in_place or erasures):
+        raise typer.BadParameter("--drill goes with a file or --from.")
     with failures.explained():
         if drill:
             try_out(file, source)
-        elif file is not None:
-            command.restore(file)
         elif in_place:
             command.settle_in_place()
-        else:
+        elif erasures:
             command.replay_erasures()
+        else:
+            command.restore(file, source)
 
 
 @app.command()

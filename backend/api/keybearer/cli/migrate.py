@@ -7,7 +7,7 @@ import typer
 
 from keybearer.cli import waiting
 from keybearer.kit.connecting import DatabaseAddress
-from keybearer.kit.errors import ConfigurationError
+from keybearer.kit.errors import ConfigurationError, NotReady
 from keybearer.kit.settings import application_database, migration_database_url
 from keybearer.migrations import runner
 
@@ -27,22 +27,30 @@ def migrate(*, dry_run: bool, roles: bool) -> None:
         typer.echo(f"The database is at schema {outcome.after}; there is nothing to do.")
 
 
-def wait(*, seconds: int) -> None:
+def wait(*, seconds: int, restored: bool = False) -> None:
     """Until the application's login finds the schema that this version needs, or a newer one."""
     url, credentials_dir = application_database()
     address = DatabaseAddress(url, credentials_dir)
-    schema = waiting.run(waiting.until_ready(lambda: _schema(address), seconds=seconds, at_last=_ON_A_CLUSTER))
+    schema = waiting.run(
+        waiting.until_ready(lambda: _schema(address, restored=restored), seconds=seconds, at_last=_ON_A_CLUSTER)
+    )
     newer = ", which is newer than this version's" if schema.newer else ""
     typer.echo(f"The database is at schema {schema.revision}{newer}.")
 
 
-async def _schema(address: DatabaseAddress) -> runner.Schema:
+async def _schema(address: DatabaseAddress, *, restored: bool) -> runner.Schema:
     with address.explained():
         connection = await address.connect(seconds=5)
         try:
             schema = await runner.current(connection)
+            waits = restored and not await runner.was_restored(connection)
         finally:
             await connection.close()
+    if waits:
+        raise NotReady(
+            "A restore was asked for, and none was done in this database.",
+            "Look into the log of the restore Job, or withdraw what was asked (restore.archive).",
+        )
     schema.check()
     return schema
 

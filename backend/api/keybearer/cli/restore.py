@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from keybearer.backups import restoring, settling
+from keybearer.backups import folder, restoring, settling
 from keybearer.backups.restoring import Restored
 from keybearer.backups.settling import Domains, Settled
 from keybearer.bootstrap.services import build
@@ -24,8 +24,11 @@ from keybearer.kit.settings import Settings
 from keybearer.ledger.background import Sealer
 
 
-def restore(file: Path, *, environment: Mapping[str, str] = os.environ) -> None:
-    restored = asyncio.run(_restore(file, environment))
+def restore(file: Path | None, source: Path | None = None, *, environment: Mapping[str, str] = os.environ) -> None:
+    """That archive, or the newest in a folder."""
+    path = file if file is not None else folder.newest(source or Path()).path
+    typer.echo(f"Restoring {path}")
+    restored = asyncio.run(_restore(path, environment))
     manifest = restored.manifest
     age = datetime.now(UTC) - manifest.made_at
     typer.echo(
@@ -46,7 +49,9 @@ def replay_erasures(*, environment: Mapping[str, str] = os.environ) -> None:
 @asynccontextmanager
 async def domains(found: Settings, url: str) -> AsyncIterator[tuple[Database, Domains]]:
     """What the server is made of, over another login's door. Nothing of it runs by itself."""
-    services = build(replace(found, database_url=url, listen_database_url=url, database_credentials_dir=None))
+    # Whom it deletes again is in the log already, which may be somewhere that it can only be read from.
+    logless = replace(found, erasure_log_dir=None)
+    services = build(replace(logless, database_url=url, listen_database_url=url, database_credentials_dir=None))
     try:
         sealer = Sealer(services.db, services.signing)
         yield services.db, Domains(services.keys, services.ledger, sealer, services.sign_in.erase_again)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import structlog
 
+from keybearer.keys.erasures import Erasure
 from keybearer.keys.signing import SigningKeyring
 from keybearer.kit import faults, system
 from keybearer.kit.database import Database, Transaction
@@ -151,6 +152,11 @@ async def position(tx: Transaction) -> tuple[int, Batch | None, int]:
     """Era, newest batch and newest row, for a transaction that sees every tenant's rows."""
     eras = (await store.horizon(tx)).eras
     return eras[-1], await store.last_batch(tx), await store.newest_row(tx)
+
+
+async def erased(tx: Transaction) -> list[Erasure]:
+    """Who was erased, for a transaction that sees every tenant's rows."""
+    return await store.erased(tx)
 
 
 async def measure(db: Database) -> tuple[int, float]:

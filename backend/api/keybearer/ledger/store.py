@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, text
 from sqlalchemy.dialects.postgresql import insert
 
 from keybearer.keys.envelope import WrappedKey
+from keybearer.keys.erasures import Erasure
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.tables import XID8
 from keybearer.ledger.chain import Archived, Batch, Seal, StoredRow
@@ -53,6 +54,11 @@ _HORIZON = text(
     SELECT pg_snapshot_xmin(pg_current_snapshot()) AS below, pg_snapshot_xmax(pg_current_snapshot()) AS beyond,
            clock_timestamp() AS at, array(SELECT era FROM ledger_eras ORDER BY era) AS eras
     """
+)
+# As the index has it.
+_ERASED = text(
+    "SELECT tenant_id, user_id, at, era, xid FROM ledger WHERE action = 'account.erased' AND user_id IS NOT NULL"
+    " ORDER BY id"
 )
 _NEWEST_ROW = text("SELECT coalesce(max(id), 0) FROM ledger")
 _BEGIN_ERA = text("INSERT INTO ledger_eras (era) SELECT max(era) + 1 FROM ledger_eras RETURNING era")
@@ -258,6 +264,11 @@ async def find_first_below(tx: Transaction, era: int, upper: int) -> int | None:
     """The id of a row of an earlier era, or of that one with a lower transaction id."""
     found: int | None = (await tx.execute(_FIRST_BELOW, {"era": era, "upper": upper})).scalar()
     return found
+
+
+async def erased(tx: Transaction) -> list[Erasure]:
+    """Who was erased, as far as the rows still are here. `tx` sees every tenant's."""
+    return [Erasure(row.tenant_id, row.user_id, row.at, row.era, int(row.xid)) for row in await tx.execute(_ERASED)]
 
 
 async def archived(tx: Transaction) -> Archived | None:

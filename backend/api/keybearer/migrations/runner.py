@@ -93,6 +93,14 @@ async def current(connection: "asyncpg.Connection[Any]") -> Schema:
     return Schema(await connection.fetchval("SELECT version_num FROM keybearer.alembic_version"))
 
 
+async def was_restored(connection: "asyncpg.Connection[Any]") -> bool:
+    """Whether this database came from an archive, or was put back otherwise and settled."""
+    if await connection.fetchval("SELECT to_regclass('keybearer.restores')") is None:
+        return False
+    found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM keybearer.restores)")
+    return found
+
+
 @cache
 def head() -> str:
     revision = ScriptDirectory(str(_FOLDER)).get_current_head()

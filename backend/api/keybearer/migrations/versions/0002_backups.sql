@@ -36,6 +36,9 @@ CREATE TABLE ledger_archived (
 
 GRANT SELECT ON restores, maintenance_runs, ledger_archived TO keybearer_app;
 
+-- Who was erased goes to files every few minutes.
+CREATE INDEX ledger_erased ON ledger (id) WHERE action = 'account.erased';
+
 -- Reads every row of every table and changes none. Tables to come are readable by themselves, and need the policy.
 GRANT USAGE ON SCHEMA keybearer TO keybearer_backup;
 GRANT SELECT ON ALL TABLES IN SCHEMA keybearer TO keybearer_backup;
