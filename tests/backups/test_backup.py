@@ -152,7 +152,7 @@ async def test_the_command_says_what_it_made(populated: World) -> None:
     done = await asyncio.to_thread(process, populated, "backup", "--to", str(populated.archives), "--keep-days", "30")
     assert done.returncode == 0, done.stderr
     assert re.search(r"keybearer-\d{8}T\d{6}Z\.kbb: \d+ rows, [\d,]+ bytes, read back and whole", done.stdout)
-    assert "the key k1 of the keyring" in done.stdout
+    assert "It needs k1 of the keyring, which is not in it" in done.stdout
     assert archive.check(folder.newest(populated.archives).path, populated.keys.keyring)
 
 

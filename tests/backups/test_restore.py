@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -367,6 +368,24 @@ async def test_a_server_to_be_waits_for_the_restore(populated, target, path) -> 
     assert command(target, "migrate", "--restored").returncode == 2
 
 
-@pytest.mark.parametrize("arguments", [[], ["a.kbb", "--in-place"], ["--in-place", "--erasures"]])
+async def test_into_the_folder_of_up_whose_database_is_started_for_it(populated, path) -> None:
+    data = populated.folder / "data"
+    missing = await asyncio.to_thread(process, populated, "restore", "--data", str(data), str(path))
+    assert missing.returncode == 1
+    assert f"There is no keyring in {data}. Copy keyring, signing and erasures there first." in missing.stderr
+
+    for name in ("keyring", "signing"):
+        shutil.copytree(populated.folder / name, data / name)
+    done = await asyncio.to_thread(process, populated, "restore", "--data", str(data), str(path))
+    assert done.returncode == 0, done.stderr
+    assert "Deleted again: 0 people. Servers may start." in done.stdout
+    again = await asyncio.to_thread(process, populated, "restore", "--data", str(data), str(path))
+    assert again.returncode == 1
+    assert "This database is in use" in again.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["a.kbb", "--in-place"], ["--in-place", "--erasures"], ["a", "--data", "x", "--drill"]]
+)
 def test_one_thing_at_a_time(world: World, arguments: list[str]) -> None:
     assert command(world, "restore", *arguments).returncode == 2

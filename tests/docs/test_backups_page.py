@@ -28,7 +28,7 @@ def machine(populated: World, tmp_path: Path) -> World:
     data.mkdir()
     for name in ("keyring", "signing"):
         (tmp_path / name).rename(data / name)
-    for name in ("backup/archives", "backup/ledger", "safe", ".keybearer/erasures"):
+    for name in ("backup/archives", "backup/ledger", "backup/erasures", "safe", ".keybearer/erasures"):
         (tmp_path / name).mkdir(parents=True)
     return populated
 
@@ -52,13 +52,17 @@ async def run(machine: World, line: str, database: World | None = None) -> str:
     return done.stdout
 
 
+def shell(machine: World, line: str) -> None:
+    subprocess.run(["sh", "-euc", line.replace(" /safe", " safe")], cwd=machine.folder, check=True)
+
+
 async def test_every_command_works(machine: World, target: World) -> None:
     (make,) = commands("Make one")
     assert "read back and whole" in await run(machine, make)
     (drill,) = commands("Check one")
     assert "UTC restores" in await run(machine, drill)
     (copy,) = commands("Copy the keyring")
-    subprocess.run(["sh", "-euc", copy.replace(" /safe/", " safe/")], cwd=machine.folder, check=True)
+    shell(machine, copy)
     assert {path.name for path in (machine.folder / "safe").iterdir()} == {"keyring", "signing", "erasures"}
     (prune, prove) = commands("Remove what is old")
     assert "0 ledger batches" in await run(machine, prune)
@@ -68,8 +72,13 @@ async def test_every_command_works(machine: World, target: World) -> None:
     assert "Servers may start." in await run(machine, restore, target)
     walk, _verify = look.splitlines()  # the other asks the providers, of which there are none here
     assert "The ledger is whole" in await run(machine, walk, target)
-    (erasures,) = commands("Without the erasure log")
+    erasures, export = commands("Without the erasure log")
+    assert "0 deleted people added" in await run(machine, export)
     assert "Deleted again: 0 people" in await run(machine, erasures, target)
+    copy, folder_restore = commands("Into the folder of `make run`")[0].splitlines()
+    shell(machine, copy)
+    assert (machine.folder / ".restored" / "keyring" / "primary").exists()
+    assert folder_restore.startswith(".venv/bin/keybearer restore --data .restored /backup/archives/keybearer-")
     (in_place,) = commands("Where the database came back by itself")
     assert "Era 3 has begun" in await run(machine, in_place, target)
 

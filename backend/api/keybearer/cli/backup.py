@@ -32,9 +32,8 @@ def backup(
 def _tell(made: Made) -> None:
     rows = sum(made.counts.values())
     typer.echo(f"{made.path}: {rows:,} rows, {made.size:,} bytes, read back and whole.")
-    typer.echo(
-        f"It opens with the key {made.key_id} of the keyring, which is not in it: keep a copy of that elsewhere."
-    )
+    needed = ", ".join(sorted({made.key_id, *made.manifest.keks}))
+    typer.echo(f"It needs {needed} of the keyring, which is not in it: keep a copy of that elsewhere.")
     for path in made.removed:
         typer.echo(f"removed {path}")
 

@@ -163,6 +163,9 @@ def restore(
         bool, typer.Option("--drill", "--scratch", help="Only try it, in a database of its own that is dropped again.")
     ] = False,
     source: Annotated[Path | None, typer.Option("--from", help="A folder, for its newest archive.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Into the folder of `keybearer up`, whose database is started for this.")
+    ] = None,
 ) -> None:
     """Fill the empty database in KEYBEARER_MIGRATION_DATABASE_URL from an archive. Stop the servers first."""
     from keybearer.cli import failures
@@ -173,6 +176,8 @@ def restore(
         raise typer.BadParameter("name a file, or --from, or --in-place, or --erasures.")
     if drill and (in_place or erasures):
         raise typer.BadParameter("--drill goes with a file or --from.")
+    if data is not None and (drill or in_place or erasures):
+        raise typer.BadParameter("--data goes with a file or --from alone.")
     with failures.explained():
         if drill:
             try_out(file, source)
@@ -180,6 +185,8 @@ def restore(
             command.settle_in_place()
         elif erasures:
             command.replay_erasures()
+        elif data is not None:
+            command.restore_folder(file, source, data)
         else:
             command.restore(file, source)
 

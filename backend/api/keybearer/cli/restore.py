@@ -14,7 +14,7 @@ from keybearer.backups import folder, restoring, settling
 from keybearer.backups.restoring import Restored
 from keybearer.backups.settling import Domains, Settled
 from keybearer.bootstrap.services import build
-from keybearer.cli import owning, progress
+from keybearer.cli import owning, progress, up
 from keybearer.keys import erasures
 from keybearer.keys.erasures import Erasure
 from keybearer.kit import settings
@@ -36,6 +36,12 @@ def restore(file: Path | None, source: Path | None = None, *, environment: Mappi
         f"{restored.seconds:.1f} s. What happened in the {age.total_seconds():,.0f} s since then is lost."
     )
     _tell(restored.settled)
+
+
+def restore_folder(file: Path | None, source: Path | None, data: Path) -> None:
+    """For `keybearer up`, whose database runs only while its server does."""
+    with up.database_of(data) as environment:
+        restore(file, source, environment=environment)
 
 
 def settle_in_place(*, environment: Mapping[str, str] = os.environ) -> None:

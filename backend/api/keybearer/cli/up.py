@@ -3,8 +3,8 @@
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from keybearer.providers import catalogue
 
 _DATABASE = "keybearer"
 _API_BEHIND_VITE = 3
+_PORT = 8080
 _BUILT_UI = Path(__file__).parents[4] / "frontend-proxy" / "ui" / "dist"
 
 
@@ -30,7 +31,8 @@ def up(*, port: int, data: Path, dev: bool) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(postgres.running(folder.path, progress=_say))
         environment = {**_environment(folder, server, port), **_given()}
-        asyncio.run(_prepare(folder, server, environment["KEYBEARER_MIGRATION_DATABASE_URL"]))
+        asyncio.run(_prepare(folder, server))
+        asyncio.run(_migrate(environment["KEYBEARER_MIGRATION_DATABASE_URL"]))
         sandbox_url = _start_sandbox(stack, folder, port, environment["KEYBEARER_PUBLIC_URL"])
         folder.write_environment(environment)
         if dev:
@@ -49,6 +51,19 @@ def up(*, port: int, data: Path, dev: bool) -> None:
     _say("Stopped.")
 
 
+@contextmanager
+def database_of(data: Path) -> Iterator[Mapping[str, str]]:
+    """The settings of a data folder while its database runs, for a command that needs no server."""
+    if not (data / "keyring" / "primary").exists():
+        raise ConfigurationError(f"There is no keyring in {data}. Copy keyring, signing and erasures there first.")
+    folder = DataFolder(data)
+    folder.make_keys()
+    with postgres.running(folder.path, progress=_say) as server:
+        environment = _environment(folder, server, _PORT)
+        asyncio.run(_prepare(folder, server))
+        yield environment
+
+
 def _listen(port: int) -> tuple[socket.socket, socket.socket]:
     """Both ports, taken before anything slow happens."""
     try:
@@ -59,13 +74,16 @@ def _listen(port: int) -> tuple[socket.socket, socket.socket]:
         ) from error
 
 
-async def _prepare(folder: DataFolder, server: postgres.Server, migration_url: str) -> None:
+async def _prepare(folder: DataFolder, server: postgres.Server) -> None:
     await cluster.prepare(
         server.superuser_dsn(),
         database=_DATABASE,
         app_password=folder.password(cluster.APP_LOGIN),
         migration_password=folder.password(cluster.MIGRATION_LOGIN),
     )
+
+
+async def _migrate(migration_url: str) -> None:
     outcome = await runner.migrate(migration_url)
     if outcome.pending:
         _say(f"The database is at schema {outcome.after}.")
