@@ -223,6 +223,60 @@ def test_uninstalling_keeps_data_and_keys() -> None:
     assert kind(rendered("cnpg"), "Cluster")[0]["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
+def programs(found: list[render.Object], kind_: str, name: str) -> dict[str, Any]:
+    template = named(found, kind_, name)["spec"]
+    template = template.get("jobTemplate", {"spec": template})["spec"]["template"]["spec"]
+    return {each["name"]: each for each in [*template.get("initContainers", []), *template["containers"]]}
+
+
+def test_deleted_people_stay_deleted_with_or_without_a_shared_volume() -> None:
+    of_its_own = {each["metadata"]["name"] for each in kind(rendered("default"), "CronJob")}
+    assert "kb-keybearer-erasures" in of_its_own
+    backup = programs(rendered("default"), "CronJob", "kb-keybearer-backup")["backup"]
+    assert backup["args"][-2:] == ["--erasures-to", "/backup/erasures"]
+    drill = programs(rendered("default"), "CronJob", "kb-keybearer-restore-drill")["drill"]
+    assert {"name": "KEYBEARER_ERASURE_LOG_DIR", "value": "/backup/erasures"} in drill["env"]
+
+    written_by_servers = {each["metadata"]["name"] for each in kind(rendered("everything"), "CronJob")}
+    assert "kb-keybearer-erasures" not in written_by_servers
+    drill = programs(rendered("everything"), "CronJob", "kb-keybearer-restore-drill")["drill"]
+    assert not [each for each in drill["env"] if each["name"] == "KEYBEARER_ERASURE_LOG_DIR"]
+    assert "/var/lib/keybearer/erasures" in [each["mountPath"] for each in drill["volumeMounts"]]
+
+
+@pytest.mark.parametrize(
+    ("restore", "args"),
+    [
+        ({"archive": "newest"}, ["restore", "--from", "/backup/archives"]),
+        (
+            {"archive": "keybearer-20261123T020000Z.kbb"},
+            ["restore", "/backup/archives/keybearer-20261123T020000Z.kbb"],
+        ),
+        ({"inPlace": True}, ["restore", "--in-place"]),
+    ],
+    ids=str,
+)
+def test_a_restore_is_a_job_that_backends_wait_for(restore: dict[str, Any], args: list[str]) -> None:
+    found = render.objects(render.render(HOST | {"restore": restore}))
+    (job,) = (each for each in kind(found, "Job") if "-restore-" in each["metadata"]["name"])
+    run = programs(found, "Job", job["metadata"]["name"])
+    assert list(run) == ["prepare", "restore"]
+    assert run["restore"]["args"] == args
+    deployment = named(found, "Deployment", "kb-keybearer-backend")["spec"]
+    waits = programs(found, "Deployment", "kb-keybearer-backend")["wait-for-schema"]["args"]
+    if "archive" in restore:
+        assert deployment["strategy"] == {"type": "Recreate"}
+        assert waits == ["migrate", "--wait", "--restored"]
+    else:
+        assert waits == ["migrate", "--wait"]
+
+
+def test_no_autoscaler_and_a_restore_in_place_is_no_backend() -> None:
+    values = {"backend": {"hpa": {"enabled": False}}, "restore": {"inPlace": True}}
+    found = render.objects(render.render(HOST | values))
+    assert named(found, "Deployment", "kb-keybearer-backend")["spec"]["replicas"] == 0
+
+
 def jobs(values: dict[str, Any]) -> dict[str, str]:
     found = render.objects(render.render(HOST | values))
     return {label(each, "component") or "": each["metadata"]["name"] for each in kind(found, "Job")}

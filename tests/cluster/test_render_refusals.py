@@ -44,7 +44,13 @@ pytestmark = pytest.mark.cluster
         (HOST | {"sandbox": {"enabled": True}}, ["sandbox.enabled:", "Set it to false"]),
         (HOST | {"livekit": {"enabled": True}}, ["livekit.url:", "wss://"]),
         (HOST | {"livekit": {"url": "wss://live.example.com"}}, ["secrets.livekit.existingSecret:", "api-secret"]),
+        (
+            HOST | {"restore": {"archive": "newest", "inPlace": True}},
+            ["restore.inPlace:", "Keep one of them"],
+        ),
+        (HOST | {"restore": {"archive": "newest"}, "backup": {"enabled": False}}, ["restore:", "backup.enabled"]),
         # What the schema says.
+        (HOST | {"restore": {"archive": "../etc/passwd"}}, ["/restore/archive"]),
         (HOST | {"replicas": 3}, ["additional properties 'replicas' not allowed"]),
         (HOST | {"backend": {"replica": 3}}, ["'/backend'", "additional properties 'replica' not allowed"]),
         (

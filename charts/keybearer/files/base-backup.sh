@@ -21,7 +21,8 @@ mv "$folder/.part-$now" "$folder/$now"
 sync "$folder"
 echo "made $folder/$now, $(du -sh "$folder/$now" | cut -f1)"
 
-# By age, but never this one.
+# By age, but never this one. What a database before this one left, goes as a whole.
+find /backup -mindepth 1 -maxdepth 1 -type d -name 'before-2*' -mtime "+$KEEP_DAYS" -print -exec rm -rf {} +
 find "$folder" -mindepth 1 -maxdepth 1 -type d -name '2*' ! -name "$now" -mtime "+$KEEP_DAYS" -print -exec rm -rf {} +
 
 oldest=$(find "$folder" -mindepth 1 -maxdepth 1 -type d -name '2*' | sort | head -n 1)

@@ -103,6 +103,11 @@ keyring signing
 {{- if and .Values.backup.enabled .Values.backup.wal.enabled (eq .Values.database.mode "bundled") }}true{{ end -}}
 {{- end }}
 
+{{/* "true" where a restore is asked for. */}}
+{{- define "keybearer.restores" -}}
+{{- if or .Values.restore.archive .Values.restore.inPlace }}true{{ end -}}
+{{- end }}
+
 {{- define "keybearer.databaseHost" -}}
 {{- printf "%s-postgres%s" (include "keybearer.fullname" .) (ternary "-rw" "" (eq .Values.database.mode "cnpg")) -}}
 {{- end }}

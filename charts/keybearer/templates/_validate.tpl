@@ -30,6 +30,12 @@
 {{- end -}}
 {{- include "keybearer.validateDatabase" . -}}
 {{- include "keybearer.validateSecrets" . -}}
+{{- if and $v.restore.archive $v.restore.inPlace -}}
+{{- fail "\n\nrestore.inPlace: restore.archive is set too. Keep one of them: an archive for an empty database, inPlace for one that was put back by other means.\n" -}}
+{{- end -}}
+{{- if and (include "keybearer.restores" .) (not $v.backup.enabled) -}}
+{{- fail "\n\nrestore: there is no backup volume without backup.enabled. Set it to true; with a volume of your own, backup.persistence.existingClaim too.\n" -}}
+{{- end -}}
 {{- if and $v.sandbox.enabled (not (include "keybearer.isLocal" .)) -}}
 {{- fail (printf "\n\nsandbox.enabled: fake providers let anybody in as anybody, and are for a forwarded port alone. Set it to false, or publicUrl to http://localhost:8080 (it is %s).\n" $url) -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-{{/* {root, component, user}: the head of a pod that mounts the backup volume. Its files belong to group 999. */}}
+{{/* {root, component, user, restart?}: the head of a pod that mounts the backup volume. Its files belong to group 999. */}}
 {{- define "keybearer.backupPod" -}}
 {{- $scheduling := .root.Values.backup.scheduling -}}
 {{- if and (include "keybearer.archivesWal" .root) (eq .root.Values.backup.persistence.accessMode "ReadWriteOnce") -}}
@@ -11,19 +11,26 @@ metadata:
   {{- include "keybearer.podMetadata" . | nindent 2 }}
 spec:
   {{- include "keybearer.pod" (dict "root" .root "user" .user "group" 999 "scheduling" $scheduling) | nindent 2 }}
-  restartPolicy: Never
+  restartPolicy: {{ .restart | default "Never" }}
 {{- end }}
 
-{{/* {root, component, name, args, folder?, readOnly?, resources?}: a pod that works on the backup volume with the program, and */}}
-{{/* with the migrating login. It makes `folder` first. */}}
+{{/* {root, component, name, args, folders?, readOnly?, resources?, init?, restart?}: a pod that works on the backup volume */}}
+{{/* with the program and the migrating login. It makes `folders` first; `init` are containers before it. */}}
 {{- define "keybearer.archivePod" -}}
 {{- $mounts := printf "%s\n- {name: backup, mountPath: /backup%s}" (include "keybearer.mounts" .root) (ternary ", readOnly: true" "" (default false .readOnly)) -}}
 {{- $env := printf "%s\n%s" (include "keybearer.environment" .root | trim) (include "keybearer.migrationEnvironment" .root | trim) -}}
-{{- $program := dict "envFrom" (include "keybearer.settings" .root) "env" $env "mounts" $mounts "resources" .root.Values.backup.resources -}}
-{{- with .folder -}}
-{{- $_ := set $program "command" (list "sh" "-c" "mkdir -p \"$0\" && exec keybearer \"$@\"" .) -}}
+{{- if not .root.Values.erasureLog.enabled -}}
+{{- $env = printf "%s\n- {name: KEYBEARER_ERASURE_LOG_DIR, value: /backup/erasures}" $env -}}
 {{- end -}}
-{{- include "keybearer.backupPod" (dict "root" .root "component" .component "user" 10001) }}
+{{- $program := dict "envFrom" (include "keybearer.settings" .root) "env" $env "mounts" $mounts "resources" .root.Values.backup.resources -}}
+{{- with .folders -}}
+{{- $_ := set $program "command" (list "sh" "-c" (printf "mkdir -p %s && exec keybearer \"$@\"" (join " " .)) "sh") -}}
+{{- end -}}
+{{- include "keybearer.backupPod" (dict "root" .root "component" .component "user" 10001 "restart" .restart) }}
+  {{- with .init }}
+  initContainers:
+    {{- . | trim | nindent 4 }}
+  {{- end }}
   containers:
     {{- include "keybearer.program" (merge (dict) . $program) | nindent 4 }}
   volumes:
