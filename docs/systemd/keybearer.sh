@@ -6,7 +6,7 @@ more=
 set -a
 . /etc/keybearer/keybearer.env
 case ${1:-} in
-backup | migrate | prune | restore)
+backup | ledger | migrate | prune | restore)
   user=keybearer-admin
   . /etc/keybearer/admin.env
   ;;
