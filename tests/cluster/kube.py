@@ -131,12 +131,13 @@ class Forward:
     service: str
     local: int
     remote: int
+    kind: str = "service"
     _ended: threading.Event = field(default_factory=threading.Event)
     _process: "subprocess.Popen[bytes] | None" = None
 
     def keep(self) -> None:
         while not self._ended.is_set():
-            command = ["kubectl", "-n", self.namespace.name, "port-forward", f"service/{self.service}"]
+            command = ["kubectl", "-n", self.namespace.name, "port-forward", f"{self.kind}/{self.service}"]
             self._process = subprocess.Popen(
                 [*command, f"{self.local}:{self.remote}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
@@ -158,8 +159,8 @@ class Forward:
 
 
 @contextmanager
-def forwarded(namespace: Namespace, service: str, local: int, remote: int) -> Iterator[Forward]:
-    forward = Forward(namespace, service, local, remote)
+def forwarded(namespace: Namespace, service: str, local: int, remote: int, kind: str = "service") -> Iterator[Forward]:
+    forward = Forward(namespace, service, local, remote, kind)
     keeper = threading.Thread(target=forward.keep, daemon=True)
     keeper.start()
     try:
