@@ -15,7 +15,8 @@ spec:
 {{- end }}
 
 {{/* {root, component, name, args, folders?, readOnly?, resources?, init?, restart?}: a pod that works on the backup volume */}}
-{{/* with the program and the migrating login. It makes `folders` first; `init` are containers before it. */}}
+{{/* with the program and the migrating login. It makes `folders` first. `init` are containers before it, by default one */}}
+{{/* that waits for the database: a new pod's network may need a moment, until its policies are known everywhere. */}}
 {{- define "keybearer.archivePod" -}}
 {{- $mounts := printf "%s\n- {name: backup, mountPath: /backup%s}" (include "keybearer.mounts" .root) (ternary ", readOnly: true" "" (default false .readOnly)) -}}
 {{- $env := printf "%s\n%s" (include "keybearer.environment" .root | trim) (include "keybearer.migrationEnvironment" .root | trim) -}}
@@ -27,7 +28,8 @@ spec:
 {{- $_ := set $program "command" (list "sh" "-c" (printf "mkdir -p %s && exec keybearer \"$@\"" (join " " .)) "sh") -}}
 {{- end -}}
 {{- include "keybearer.backupPod" (dict "root" .root "component" .component "user" 10001 "restart" .restart) }}
-  {{- with .init }}
+  {{- $wait := dict "root" .root "name" "wait-for-schema" "args" (list "migrate" "--wait" "--timeout" "60") "resources" .root.Values.backup.resources -}}
+  {{- with hasKey . "init" | ternary .init (include "keybearer.program" (merge (dict) $wait (omit $program "command"))) }}
   initContainers:
     {{- . | trim | nindent 4 }}
   {{- end }}
