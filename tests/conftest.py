@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 import asyncpg
+import hypothesis
 import pytest
 from keybearer.cli import postgres
 from keybearer.kit.database import Database
@@ -19,6 +20,8 @@ from keybearer.migrations import cluster, runner
 # These start browsers and servers. They go first, so that no core waits for one of them at the end.
 SLOW_FOLDERS = ("browser", "product", "agent", "fuzz", "vault", "proxy_front", "postgres", "identity", "backups")
 _ROOM = 4 << 30
+hypothesis.settings.register_profile("keybearer", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("keybearer")
 TENANT = UUID("00000000-0000-7000-8000-000000000001")
 
 

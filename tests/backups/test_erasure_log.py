@@ -58,6 +58,7 @@ def test_what_cannot_be_logged_does_not_happen(site: Site, browser: Browser, sql
     assert str(erasures.read(log_folder)[-1].user_id) == person
 
 
+@pytest.mark.long
 def test_a_server_without_its_log_does_not_start(site: Site, log_folder: Path) -> None:
     site.extra["ERASURE_LOG_DIR"] = str(log_folder / "absent")
     done = site.command("verify", check=False)

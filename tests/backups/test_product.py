@@ -33,6 +33,7 @@ def refreshed(installation: Installation, browser: Browser, connection: str) -> 
     return browser.post(f"/api/connections/{connection}/refresh").status_code
 
 
+@pytest.mark.long
 def test_people_carry_on(tmp_path: Path, module_database: Any, elsewhere: Any, sandbox: RunningSandbox) -> None:
     log, archives = tmp_path / "erasures", tmp_path / "archives"
     log.mkdir()

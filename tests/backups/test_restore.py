@@ -356,6 +356,7 @@ async def test_the_newest_of_a_folder_is_taken(populated, target, path) -> None:
     assert f"Restoring {path}" in done.stdout
 
 
+@pytest.mark.long
 async def test_a_server_to_be_waits_for_the_restore(populated, target, path) -> None:
     wait = ["migrate", "--wait", "--restored", "--timeout", "0"]
     for world in (populated, target):
@@ -368,6 +369,7 @@ async def test_a_server_to_be_waits_for_the_restore(populated, target, path) -> 
     assert command(target, "migrate", "--restored").returncode == 2
 
 
+@pytest.mark.long
 async def test_into_the_folder_of_up_whose_database_is_started_for_it(populated, path) -> None:
     data = populated.folder / "data"
     missing = await asyncio.to_thread(process, populated, "restore", "--data", str(data), str(path))
