@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -36,17 +35,21 @@ def environment(server: postgres.Server, database: str, **changes: str) -> dict[
 
 
 def prepare(given: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    with started(given, *arguments) as process:
+        printed, complained = process.communicate(timeout=60)
+    assert "Traceback" not in complained
+    return subprocess.CompletedProcess(process.args, process.returncode, printed, complained)
+
+
+def started(given: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEYBEARER_")}
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "keybearer", "init", "--database", *arguments],
         env={**inherited, **given},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
     )
-    assert "Traceback" not in done.stderr
-    return done
 
 
 async def ask(url: str, query: str) -> object:
@@ -107,14 +110,11 @@ def test_a_server_that_starts_later_is_waited_for(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="kb-") as folder:
         with postgres.running(Path(folder), settings={"fsync": "off"}) as server:
             given = environment(server, "keybearer")
-        results: list[subprocess.CompletedProcess[str]] = []
-        waiting = threading.Thread(target=lambda: results.append(prepare(given)))
-        waiting.start()
-        waiting.join(timeout=3)
-        assert not results
-        with postgres.running(Path(folder), settings={"fsync": "off"}):
-            waiting.join(timeout=30)
+        with started(given) as waiting:
+            assert waiting.stdout is not None
+            first = waiting.stdout.readline()
+            with postgres.running(Path(folder), settings={"fsync": "off"}):
+                printed, complained = waiting.communicate(timeout=60)
 
-    first, *_, last = results[0].stdout.splitlines()
-    assert first == "waiting: KEYBEARER_MIGRATION_DATABASE_URL: the database does not answer (FileNotFoundError)."
-    assert last == "The roles, their passwords and the database are there."
+    assert first == "waiting: KEYBEARER_MIGRATION_DATABASE_URL: the database does not answer (FileNotFoundError).\n"
+    assert printed.splitlines()[-1] == "The roles, their passwords and the database are there.", complained
