@@ -20,6 +20,7 @@ from keybearer.ledger.background import StoredBooks
 
 LIMITED = """
 import resource, sys
+sys.dont_write_bytecode = True  # the limit would cut compiled modules short, for every later process
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 from keybearer.cli.main import app
 app()
