@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from keybearer.backups.errors import BackupError, file_errors
+from keybearer.kit.files import sync_folder
 
 _NAME = re.compile(r"keybearer-(\d{8}T\d{6}Z)\.kbb")
 _TIME = "%Y%m%dT%H%M%SZ"
@@ -61,7 +62,7 @@ def new(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
         with file_errors(folder, "written to"):
             file.close()
             unfinished.replace(path)
-            sync(folder)
+            sync_folder(folder)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         with suppress(OSError):  # what it held back has no room either
@@ -76,15 +77,6 @@ def remove_older(folder: Path, days: int, now: datetime) -> list[Path]:
         for path in (*old, *_left_over(folder, now)):
             path.unlink(missing_ok=True)
     return old
-
-
-def sync(folder: Path) -> None:
-    """A name is on the disk only when its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _left_over(folder: Path, now: datetime) -> list[Path]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 from keybearer.kit.errors import ConfigurationError
+from keybearer.kit.files import sync_folder
 
 _SUFFIX = ".jsonl"
 
@@ -63,7 +64,7 @@ class ErasureLog:
         finally:
             os.close(descriptor)
         if fresh:
-            _sync(self._folder)
+            sync_folder(self._folder)
         self._file = path
 
 
@@ -100,11 +101,3 @@ def _erasure(path: Path, number: int, line: str) -> Erasure:
             f"KEYBEARER_ERASURE_LOG_DIR: line {number} of {path} is damaged, so nobody can tell who was erased. Bring "
             "that file back from its backup."
         ) from None
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from keybearer.kit.errors import ConfigurationError
+from keybearer.kit.files import sync_folder
 from keybearer.ledger.chain import Archived, Batch, Seal, StoredRow
 from keybearer.ledger.verify import Remainder
 
@@ -53,7 +54,7 @@ class FileBooks:
     async def archived(self) -> Archived | None:
         return None
 
-    async def remainder(self, ends: dict[int, int], archived: Archived | None) -> Remainder:  # noqa: ARG002
+    async def remainder(self, ends: dict[int, int], archived: Archived | None) -> Remainder:  # noqa: ARG002 -- files end nowhere else
         return Remainder(0, None, None)
 
 
@@ -87,11 +88,7 @@ async def write(folder: Path, contents: AsyncIterator[tuple[Batch, AsyncIterator
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    folder_descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(folder_descriptor)
-    finally:
-        os.close(folder_descriptor)
+    sync_folder(folder)
     return path
 
 
