@@ -8,7 +8,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import warm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from keybearer.cli import sandbox as provider_files
@@ -25,6 +25,7 @@ from keybearer.providers import catalogue
 from keybearer_sandbox.testing import RunningSandbox
 
 START_SECONDS = 60
+Running = subprocess.Popen[bytes] | warm.Process
 # For clients of plain http. By default each loads the whole certificate store first, which takes it 30 ms.
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -80,7 +81,7 @@ class Installation:
     sandbox: RunningSandbox
     port: int = field(default_factory=free_port)
     extra: dict[str, str] = field(default_factory=dict)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Running] = field(default_factory=list)
     browsers: list[Browser] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -126,13 +127,15 @@ class Installation:
         return {**inherited, **{f"KEYBEARER_{name}": value for name, value in values.items()}}
 
     def start(self, port: int | None = None, *, launcher: list[str] | None = None) -> "Process":
-        """One more server process, ready to serve. `launcher` runs something else than `keybearer serve`."""
+        """One more server process, ready to serve. `launcher` is a command to run instead of `keybearer serve`."""
         internal_port = free_port()
-        command = launcher or [sys.executable, "-m", "keybearer", "serve"]
+        environment = self.environment(port, internal_port)
+        process: Running
         with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                command, env=self.environment(port, internal_port), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            if launcher is None:
+                process = warm.start(["serve"], env=environment, stdout=log, stderr=log)
+            else:
+                process = subprocess.Popen(launcher, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.processes.append(process)
         started = Process(process, port or self.port, internal_port, self.log)
         started.wait_until_ready()
@@ -140,18 +143,16 @@ class Installation:
 
     def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs `keybearer …` with this installation's settings."""
-        done = subprocess.run(
-            [sys.executable, "-m", "keybearer", *arguments],
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = warm.run(arguments, env=self.environment())
         if check and done.returncode:
             raise AssertionError(f"keybearer {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
+
+    def close(self) -> None:
+        # Those of a failed test too: a connection left to the collector would fail some innocent one.
+        for browser in self.browsers:
+            browser.close()
+        self.stop()
 
     def stop(self) -> None:
         for process in self.processes:
@@ -223,7 +224,7 @@ class Installation:
 
 @dataclass(frozen=True)
 class Process:
-    popen: subprocess.Popen[bytes]
+    popen: Running
     port: int
     internal_port: int
     log: Path
@@ -261,10 +262,7 @@ def installed(
     try:
         yield installation
     finally:
-        # Those of a failed test too: a connection left to the collector would fail some innocent one.
-        for browser in installation.browsers:
-            browser.close()
-        installation.stop()
+        installation.close()
 
 
 def log_lines(log: Path) -> list[dict[str, Any]]:

@@ -1,27 +1,16 @@
 """`keybearer run`: a program with nothing but a grant, which ends with it."""
 
+import asyncio
 import json
 import os
 import signal
 import sys
-from asyncio import create_subprocess_exec, subprocess
 
 import pytest
+import warm
 from keybearer.cli.run import PASSED_ON, child_environment
 from keybearer.kit.errors import ConfigurationError
 from sqlalchemy import text
-
-KEYBEARER = (
-    "import sys, typer\n"
-    "from keybearer.cli.run import run\n"
-    "app = typer.Typer()\n"
-    "app.command()(run)\n"
-    "app(sys.argv[1:], prog_name='run')\n"
-)
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", KEYBEARER, *arguments]
 
 
 def surroundings(product, **more: str) -> dict[str, str]:
@@ -36,11 +25,8 @@ def surroundings(product, **more: str) -> dict[str, str]:
 
 
 async def finished(product, *arguments: str, **more: str):
-    process = await create_subprocess_exec(
-        *command(*arguments), env=surroundings(product, **more), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
+    done = await asyncio.to_thread(warm.run, ["run", *arguments], env=surroundings(product, **more))
+    return done.returncode, done.stdout, done.stderr
 
 
 async def test_the_program_has_a_grant_and_nothing_else(connected):
@@ -92,16 +78,12 @@ async def test_signals_reach_the_program_and_the_grant_is_still_taken_back(conne
     )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         with subtests.test(signal=number.name):
-            process = await create_subprocess_exec(
-                *command("--providers", "spotify", "--", sys.executable, "-c", wait),
-                env=surroundings(connected),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-            )
-            assert await process.stdout.readline() == b"ready\n"
-            assert len(await connected.services.grants.list_live(connected.alice)) == 1
-            process.send_signal(number)
-            assert await process.wait() == number
+            arguments = ["run", "--providers", "spotify", "--", sys.executable, "-c", wait]
+            with warm.start(arguments, env=surroundings(connected), stdout=warm.PIPE) as process:
+                assert await asyncio.to_thread(process.stdout.readline) == "ready\n"
+                assert len(await connected.services.grants.list_live(connected.alice)) == 1
+                process.send_signal(number)
+                assert await asyncio.to_thread(process.wait, 30) == number
             assert await connected.services.grants.list_live(connected.alice) == []
 
 
@@ -121,27 +103,20 @@ async def test_what_cannot_be_given_is_said_and_nothing_runs(connected, subtests
 
 
 async def test_without_settings_it_says_where_it_looked(connected, tmp_path):
-    process = await create_subprocess_exec(
-        *command("--providers", "spotify", "--data", str(tmp_path / "none"), "--", "true"),
-        env={"PATH": os.environ["PATH"]},
-        stderr=subprocess.PIPE,
-    )
-    _, err = await process.communicate()
-    assert process.returncode == 1
-    assert f"{tmp_path}/none/env cannot be read" in err.decode()
+    arguments = ["run", "--providers", "spotify", "--data", str(tmp_path / "none"), "--", "true"]
+    done = await asyncio.to_thread(warm.run, arguments, env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 1
+    assert f"{tmp_path}/none/env cannot be read" in done.stderr
 
 
 async def test_the_data_folder_of_up_is_enough(connected, tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "env").write_text("".join(f"{name}='{value}'\n" for name, value in connected.environment.items()))
-    process = await create_subprocess_exec(
-        *command("--providers", "spotify", "--data", str(folder), "--", sys.executable, "-c", "print('ran')"),
-        env={"PATH": os.environ["PATH"]},
-        stdout=subprocess.PIPE,
-    )
-    out, _ = await process.communicate()
-    assert (process.returncode, out) == (0, b"ran\n")
+    program = [sys.executable, "-c", "print('ran')"]
+    arguments = ["run", "--providers", "spotify", "--data", str(folder), "--", *program]
+    done = await asyncio.to_thread(warm.run, arguments, env={"PATH": os.environ["PATH"]})
+    assert (done.returncode, done.stdout) == (0, "ran\n")
 
 
 @pytest.mark.parametrize("name", ["KEYBEARER_DATABASE_URL", "KEYBEARER_KEYRING_DIR", "KEYBEARER_GRANT"])

@@ -3,13 +3,13 @@
 import base64
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import warm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from keybearer.backups.settling import Domains
@@ -158,14 +158,7 @@ def command(world: World, *arguments: str, **environment: str) -> Done:
 
 def process(world: World, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """The same as an operator runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "keybearer", *arguments],
-        env=world.environment(**environment),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return warm.run(arguments, env=world.environment(**environment))
 
 
 def make_keys(folder: Path) -> None:

@@ -3,27 +3,19 @@
 import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import unquote
 
 import asyncpg
 import pytest
+import warm
 from keybearer.cli import init as command
 from keybearer.cli import postgres
 from keybearer.keys import keyring, signing
 
 
 def init(folder: Path, *arguments: str, check: bool = True, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "keybearer", "init", *arguments],
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        check=check,
-        timeout=60,
-    )
+    return warm.run(["init", *arguments], cwd=folder, env={"PATH": os.environ["PATH"], **environment}, check=check)
 
 
 def make(folder: Path) -> None:
@@ -109,13 +101,7 @@ async def test_it_prepares_an_empty_server_and_the_schema_comes_in(tmp_path: Pat
         }
         for _ in range(2):
             init(tmp_path, "--database", POSTGRES_PASSWORD=password, **environment)
-        subprocess.run(
-            [sys.executable, "-m", "keybearer", "migrate"],
-            env={"PATH": os.environ["PATH"], **environment},
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
+        warm.run(["migrate"], env=environment, check=True)
         connection = await asyncpg.connect(environment["KEYBEARER_DATABASE_URL"])
         try:
             assert await connection.fetchval("SELECT count(*) FROM keybearer.tenants") == 1

@@ -1,6 +1,7 @@
 """The listening connection: it clears what is known only once it hears everything, and never ends silently."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -53,6 +54,23 @@ async def test_news_come_in_order_after_the_commit(db: Database, listening: tupl
             notebook.changed.clear()
             await notebook.changed.wait()
     assert notebook.heard == [("user", "0"), ("user", "1"), ("user", "2")]
+
+
+async def test_a_process_knows_its_own_news_with_the_commit(db: Database) -> None:
+    """Whoever ends a session and asks again, of the same process, must not be served from memory once more."""
+    notebook = Notebook()
+    db.on_notify(notebook.notified)
+    async with db.transaction(None) as tx:
+        await notify(tx, "user", 1)
+        assert notebook.heard == []
+    assert notebook.heard == [("user", "1")]
+    with contextlib.suppress(ZeroDivisionError):
+        async with db.transaction(None) as tx:
+            await notify(tx, "user", 2)
+            raise ZeroDivisionError
+    async with db.transaction(None):
+        pass
+    assert notebook.heard == [("user", "1")]
 
 
 async def test_it_listens_again_and_clears_once_it_hears(database, listening: tuple[Listener, Notebook]) -> None:

@@ -2,13 +2,12 @@
 
 import base64
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
 import pytest
+import warm
 from installation import Installation
 from keybearer.bootstrap import guard
 from keybearer.kit import settings
@@ -107,15 +106,7 @@ def installation(tmp_path: Path, database, sandbox) -> Installation:
 def refused(installation: Installation, **changes: str) -> str:
     """`keybearer serve` ends by itself; what it says."""
     environment = installation.environment() | {f"KEYBEARER_{name}": value for name, value in changes.items()}
-    done = subprocess.run(
-        [sys.executable, "-m", "keybearer", "serve"],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = warm.run(["serve"], env=environment)
     assert done.returncode == 1, done.stderr
     said = [line for line in done.stderr.splitlines() if line.startswith("keybearer: ")]
     assert len(said) == 1, done.stderr

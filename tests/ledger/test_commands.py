@@ -3,15 +3,14 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+import warm
 from keybearer.ledger.model import Entry
 
 TENANT = UUID("00000000-0000-7000-8000-000000000001")
-PROGRAM = "from keybearer.cli.ledger import app; app()"
 
 
 @pytest.fixture
@@ -24,14 +23,7 @@ def run(database, tmp_path: Path, keys):
             "KEYBEARER_KEYRING_DIR": str(tmp_path / "keyring"),
             "KEYBEARER_SIGNING_KEYRING_DIR": str(tmp_path / "signing"),
         }
-        return subprocess.run(
-            [sys.executable, "-c", PROGRAM, *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return warm.run(["ledger", *arguments], env=environment)
 
     return run
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import signal
-import sys
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+import warm
 from keybearer.ledger import background
 from keybearer.ledger.background import Sealer, StoredBooks
 from keybearer.ledger.verify import verify
@@ -26,13 +26,10 @@ PROGRAM = Path(__file__).parent / "crashing.py"
 
 @pytest.mark.parametrize("point", POINTS)
 async def test_killed_at(point: str, database, db, keys, signers, tmp_path: Path, superuser) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(PROGRAM), database.url, str(tmp_path), point, str(POINTS[point]),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == -signal.SIGKILL
-    acknowledged = {UUID(line) for line in output.decode().split()}
+    program = [str(PROGRAM), database.url, str(tmp_path), point, str(POINTS[point])]
+    done = await asyncio.to_thread(warm.run, program, env=warm.environment())
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    acknowledged = {UUID(line) for line in done.stdout.split()}
     assert acknowledged
 
     stored = await superuser.fetch("SELECT call_id FROM ledger WHERE action = 'proxy.call'")

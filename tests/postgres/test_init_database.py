@@ -1,8 +1,6 @@
 """`keybearer init --database`: logins that work, in no place a password, and patience with a server that starts."""
 
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +8,7 @@ from urllib.parse import quote
 
 import asyncpg
 import pytest
+import warm
 from keybearer.cli import postgres
 from keybearer.cli.postgres_folder import PORT
 
@@ -35,21 +34,13 @@ def environment(server: postgres.Server, database: str, **changes: str) -> dict[
 
 
 def prepare(given: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    with started(given, *arguments) as process:
-        printed, complained = process.communicate(timeout=60)
-    assert "Traceback" not in complained
-    return subprocess.CompletedProcess(process.args, process.returncode, printed, complained)
+    done = warm.run(["init", "--database", *arguments], env=warm.environment(**given))
+    assert "Traceback" not in done.stderr
+    return done
 
 
-def started(given: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEYBEARER_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "keybearer", "init", "--database", *arguments],
-        env={**inherited, **given},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def started(given: dict[str, str]) -> warm.Process:
+    return warm.start(["init", "--database"], env=warm.environment(**given), stdout=warm.PIPE, stderr=warm.PIPE)
 
 
 async def ask(url: str, query: str) -> object:

@@ -1,10 +1,7 @@
 """`keybearer migrate --wait`: what a pod does before the server starts, here with a database that appears later."""
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,31 +10,25 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import warm
 from keybearer.cli import postgres
 from keybearer.migrations import cluster, runner
 
 FOLDER = "KEYBEARER_DATABASE_CREDENTIALS_DIR"
 
 
-def waiting(url: str | None, *arguments: str, **more: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+def waiting(url: str | None, *arguments: str, **more: str) -> AbstractContextManager[warm.Process]:
     given = {} if url is None else {"KEYBEARER_DATABASE_URL": url}
     return running("--wait", *arguments, **given, **more)
 
 
-def migrating(url: str) -> AbstractContextManager["subprocess.Popen[str]"]:
+def migrating(url: str) -> AbstractContextManager[warm.Process]:
     return running(KEYBEARER_MIGRATION_DATABASE_URL=url)
 
 
 @contextmanager
-def running(*arguments: str, **given: str) -> Iterator["subprocess.Popen[str]"]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEYBEARER_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "keybearer", "migrate", *arguments],
-        env={**inherited, **given},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def running(*arguments: str, **given: str) -> Iterator[warm.Process]:
+    process = warm.start(["migrate", *arguments], env=warm.environment(**given), stdout=warm.PIPE, stderr=warm.PIPE)
     with process:
         try:
             yield process
@@ -45,18 +36,18 @@ def running(*arguments: str, **given: str) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def ended(process: "subprocess.Popen[str]") -> tuple[int, list[str], str]:
+def ended(process: warm.Process) -> tuple[int, list[str], str]:
     out, err = process.communicate(timeout=60)
     assert "Traceback" not in err
     return process.returncode, out.splitlines(), err
 
 
-def line(process: "subprocess.Popen[str]") -> str:
+def line(process: warm.Process) -> str:
     assert process.stdout is not None
     return process.stdout.readline().rstrip("\n")
 
 
-def after_starting(process: "subprocess.Popen[str]") -> str:
+def after_starting(process: warm.Process) -> str:
     """A server that starts refuses in several ways."""
     while "does not answer" in (said := line(process)):
         pass

@@ -70,7 +70,7 @@ def site_of(
             site.running.append(site.start(port=free_port()))
         yield site
     finally:
-        site.stop()
+        site.close()
 
 
 def start(browser: Browser, provider: str = "google", **query: str) -> str:

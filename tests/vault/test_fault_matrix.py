@@ -62,6 +62,7 @@ class Fault:
     provider: str = "spotify"
     settings: dict[str, Any] = field(default_factory=dict)
     asked: int = 1  # requests to the token endpoint that reached the provider
+    call: float = 10.0  # seconds that a token request may take; short only where it is to run out
 
 
 FAULTS = {
@@ -70,9 +71,9 @@ FAULTS = {
     "invalid_grant, by mistake": Fault("invalid_grant", REFRESHED, settings={"times": 1}, asked=2),
     "revoke_refresh_tokens": Fault("revoke_refresh_tokens", dead("invalid_grant"), asked=2),
     "invalid_client": Fault("invalid_client", failed("invalid_client", events=("active",))),
-    "timeout": Fault("timeout", REFRESHED, settings={"times": 1, "operation": "token"}, asked=2),
+    "timeout": Fault("timeout", REFRESHED, settings={"times": 1, "operation": "token"}, asked=2, call=1.5),
     "timeout, for long": Fault(
-        "timeout", failed("unknown", "unknown"), settings={"times": 9, "operation": "token"}, asked=4
+        "timeout", failed("unknown", "unknown"), settings={"times": 9, "operation": "token"}, asked=4, call=0.5
     ),
     "lost_response, forgiven": Fault("lost_response", REFRESHED, settings={"rotation_grace_seconds": 60}, asked=2),
     "lost_response, for good": Fault("lost_response", dead("rotation_lost"), asked=2),
@@ -107,12 +108,12 @@ async def providers(sandbox, tmp_path: Path) -> AsyncIterator[Providers]:
 class Trial:
     """One connection at the sandbox, and the ways to refresh it."""
 
-    def __init__(self, world, sandbox, providers: Providers, provider: str) -> None:
+    def __init__(self, world, sandbox, providers: Providers, provider: str, call: float = 10.0) -> None:
         self.world = world
         self.sandbox = sandbox
         self.providers = providers
         self.provider = provider
-        self.vault = world.vault(upstream=providers, call=0.5)
+        self.vault = world.vault(upstream=providers, call=call, lease=2 * call, caller=30.0)
         self.work = VaultWork(world.db, self.vault, "process-0")
 
     async def connect(self, expires_in: float) -> None:
@@ -170,7 +171,7 @@ async def code_of(attempt) -> str | None:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 async def test_what_is_seen(world, sandbox, providers, fault: Fault, way: str) -> None:
-    trial = Trial(world, sandbox, providers, fault.provider)
+    trial = Trial(world, sandbox, providers, fault.provider, fault.call)
     await trial.connect(expires_in=0.0 if way == "lazy" else 300.0)
     if fault.name is not None:
         sandbox.control(fault.provider, fault.name, **fault.settings)

@@ -2,12 +2,12 @@
 
 import asyncio
 import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+import warm
 from keybearer.cli import sandbox as sandbox_files
 from keybearer.providers import catalogue
 from keybearer.providers.identity_answer import ProviderIdentity
@@ -107,10 +107,6 @@ async def _connect(world, sandbox, provider) -> UUID:
 
 
 async def _run(*arguments: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(SCRIPT), *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
-    lines = output.decode().strip().splitlines()
-    assert process.returncode in {0, -signal.SIGKILL}, output.decode()
-    return process.returncode, lines[-1] if process.returncode == 0 else ""
+    done = await asyncio.to_thread(warm.run, [str(SCRIPT), *arguments], env=warm.environment())
+    assert done.returncode in {0, -signal.SIGKILL}, done.stdout + done.stderr
+    return done.returncode, done.stdout.strip().splitlines()[-1] if done.returncode == 0 else ""

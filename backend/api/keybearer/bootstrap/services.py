@@ -105,6 +105,8 @@ def build(settings: Settings) -> Services:
     sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, erasers, erasures)
     for subscriber in (cache, keys, tenancy, events):
         listener.subscribe(subscriber)
+    for learned in (cache, keys, tenancy):
+        db.on_notify(learned.notified)
     return Services(
         db=db,
         listener=listener,

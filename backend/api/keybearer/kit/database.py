@@ -3,7 +3,7 @@
 Both set `kb.tenant`, which row-level security compares with each row; without it no tenant row is visible.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ _SERVER_SETTINGS = {
     "jit": "off",
 }
 _CONNECT_SECONDS = 5
+_NOTIFIED = "keybearer.notified"
 _SET_TENANT = text("SELECT set_config('kb.tenant', :tenant, true)")
 _NOTIFY = text("SELECT pg_notify('keybearer', :payload)")
 _AWAY = (
@@ -67,6 +68,7 @@ class Database:
     def __init__(self, url: str, *, credentials_dir: Path | None = None, pool_size: int = 8) -> None:
         self.address = DatabaseAddress(url, credentials_dir)
         self._pool_size = pool_size
+        self._listeners: list[Callable[[str, str], None]] = []
         self._engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self.connect,
@@ -81,6 +83,13 @@ class Database:
         """A connection of its own; the pool opens its connections with it too."""
         return await self.address.connect(server_settings=_SERVER_SETTINGS, seconds=_CONNECT_SECONDS)
 
+    def on_notify(self, listener: Callable[[str, str], None]) -> None:
+        """`listener` gets the kind and subject of each `notify` as soon as its transaction committed.
+
+        So a process knows what it changed itself before it answers, and not some milliseconds later with all others.
+        """
+        self._listeners.append(listener)
+
     @asynccontextmanager
     async def transaction(self, tenant_id: UUID | None) -> AsyncIterator[Transaction]:
         """Commits at the end of the block, before anything after it runs.
@@ -90,7 +99,12 @@ class Database:
         async with _availability(), self._engine.begin() as connection:
             if tenant_id is not None:
                 await connection.execute(_SET_TENANT, {"tenant": str(tenant_id)})
+            notified: list[tuple[str, str]] = []
+            connection.info[_NOTIFIED] = notified
             yield connection
+        for kind, subject in notified:
+            for listener in self._listeners:
+                listener(kind, subject)
 
     async def read(self, function: str, *arguments: object) -> list[asyncpg.Record]:
         """Calls one of the SECURITY INVOKER read functions, which set the tenant themselves.
@@ -151,6 +165,7 @@ async def notify(tx: Transaction, kind: str, subject: object) -> None:
     the whole server at commit, so hot paths never do this.
     """
     await tx.execute(_NOTIFY, {"payload": f"{kind}:{subject}"})
+    tx.info[_NOTIFIED].append((kind, str(subject)))
 
 
 @asynccontextmanager
