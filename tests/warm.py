@@ -5,7 +5,6 @@ other, with its own pid, settings, sockets and end; it only finds its modules in
 the real command, so that nothing rests on this.
 """
 
-import array
 import atexit
 import contextlib
 import gc
@@ -193,7 +192,7 @@ def _running() -> str:
 
 class _Order(NamedTuple):
     connection: socket.socket
-    descriptors: "array.array[int] | list[int]"
+    descriptors: list[int]
     args: list[str]
     env: dict[str, str]
     cwd: str

@@ -16,14 +16,14 @@ def rows_of(sql: Sql, person: str) -> dict[str, int]:
         "SELECT table_name, column_name FROM information_schema.columns "
         "WHERE table_schema = 'keybearer' AND data_type IN ('uuid', 'text', 'jsonb')"
     )
-    found: dict[str, int] = {}
-    for row in columns:
-        count = sql.one(
-            f'SELECT count(*) FROM "{row["table_name"]}" WHERE "{row["column_name"]}"::text LIKE $1', f"%{person}%"
-        )
-        if count:
-            found[row["table_name"]] = found.get(row["table_name"], 0) + count
-    return found
+    counts = " UNION ALL ".join(
+        f'SELECT \'{table}\' AS name, count(*) AS rows FROM "{table}" WHERE "{column}"::text LIKE $1'
+        for table, column in columns
+    )
+    found = sql.all(
+        f"SELECT name, sum(rows)::int FROM ({counts}) AS each GROUP BY name HAVING sum(rows) > 0", f"%{person}%"
+    )
+    return dict(map(tuple, found))
 
 
 @pytest.fixture
