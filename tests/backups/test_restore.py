@@ -16,6 +16,7 @@ from keybearer.backups.archive import Table, Writer
 from keybearer.backups.errors import BackupError
 from keybearer.backups.manifest import Manifest, Position
 from keybearer.backups.restoring import Restored
+from keybearer.backups.settled import check_settled
 from keybearer.keys import keyring
 from keybearer.keys.envelope import Owner, Place
 from keybearer.keys.erasures import Erasure, ErasureLog
@@ -275,7 +276,7 @@ async def test_whoever_left_since_is_deleted_again(populated, target, path) -> N
         column = "owner_id" if table == "data_keys" else "user_id"
         assert await target.one(f"SELECT count(*) FROM {table} WHERE {column} = $1", alice) == 0
     assert await target.one("SELECT actor_kind FROM ledger WHERE action = 'account.erased'") == "system"
-    await settling.check_settled(target.db)
+    await check_settled(target.db)
     await target.seal()
     assert (await verify(StoredBooks(target.db), target.signers)).problem is None
 
@@ -284,10 +285,10 @@ async def test_nothing_serves_before_they_were_deleted(populated, target, path) 
     restored = await restore(target, path, None)
     assert restored.settled.erased is None
     with pytest.raises(ConfigurationError, match="restore --erasures"):
-        await settling.check_settled(target.db)
+        await check_settled(target.db)
     await target.db.close()
     assert await settling.replay(target.owner, target.domains(), [erasure(populated.people[0])]) == 1
-    await settling.check_settled(target.db)
+    await check_settled(target.db)
     assert await target.one("SELECT count(*) FROM users") == 2
     await target.db.close()
     assert await settling.replay(target.owner, target.domains(), [erasure(populated.people[0])]) == 0

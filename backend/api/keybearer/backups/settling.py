@@ -17,7 +17,6 @@ from keybearer.keys import background as keys_background
 from keybearer.keys.erasures import Erasure
 from keybearer.keys.service import Keys
 from keybearer.kit.database import Database, Transaction
-from keybearer.kit.errors import ConfigurationError
 from keybearer.ledger.background import Sealer
 from keybearer.ledger.chain import Batch
 from keybearer.ledger.model import Entry
@@ -68,17 +67,6 @@ async def replay(db: Database, domains: Domains, erasures: Sequence[Erasure]) ->
         await store.settle(tx)
         await check_unused(tx)
     return erased
-
-
-async def check_settled(db: Database) -> None:
-    """Raises ConfigurationError where people who left would be served again."""
-    async with db.transaction(None) as tx:
-        waits = await store.waits_for_erasures(tx)
-    if waits:
-        raise ConfigurationError(
-            "This database was restored, and nobody has deleted again who deleted their account since the backup. Run "
-            "`keybearer restore --erasures` with KEYBEARER_ERASURE_LOG_DIR, then start again."
-        )
 
 
 async def begin(tx: Transaction) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from keybearer.backups import settling
+from keybearer.backups.settled import check_settled
 from keybearer.bootstrap.background import Background
 from keybearer.bootstrap.guard import check_database
 from keybearer.events.service import Events
@@ -143,7 +143,7 @@ async def open_services(settings: Settings, *, background: bool = True) -> Async
         schema = await check_database(services.db)
         if schema.newer:
             log.warning("database.schema_newer", schema=schema.revision, needed=schema.needed)
-        await settling.check_settled(services.db)
+        await check_settled(services.db)
         await services.keys.start(services.db)
         await keys_background.prove(services.db, services.keys)
         await services.tenancy.start()

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import typer
 
-from keybearer.backups import folder, restoring, runs, scratch, settling
+from keybearer.backups import folder, restoring, runs, scratch
 from keybearer.backups.errors import BackupError
 from keybearer.backups.making import Tell
 from keybearer.backups.restoring import Restored
+from keybearer.backups.settled import check_settled
 from keybearer.bootstrap import guard
 from keybearer.bootstrap.services import build
 from keybearer.cli import owning, progress
@@ -78,7 +79,7 @@ async def _check(found: Settings, restored: Restored) -> Report:
         await guard.check_database(services.db)
         await keys.prove(services.db, services.keys)
         if restored.settled.erased is not None:
-            await settling.check_settled(services.db)
+            await check_settled(services.db)
         report = await verify_ledger(StoredBooks(services.db), services.signing)
     finally:
         await services.outbound.aclose()

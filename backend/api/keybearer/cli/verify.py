@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from rich.console import Console
 from rich.markup import escape
 
-from keybearer.backups import settling
+from keybearer.backups.settled import check_settled
 from keybearer.bootstrap import guard
 from keybearer.bootstrap.services import Services, build
 from keybearer.cli import outside
@@ -112,7 +112,7 @@ async def _inside() -> list[Finding]:
     try:
         if await attempt("database: login, isolation and schema", database):
             await attempt("keyring: every key in use is there", keyring)
-            await attempt("restore: finished, where there was one", partial(settling.check_settled, services.db))
+            await attempt("restore: finished, where there was one", partial(check_settled, services.db))
         findings += [finding async for finding in _providers(services)]
     finally:
         await services.outbound.aclose()
