@@ -23,6 +23,7 @@ COPY pyproject.toml uv.lock ./
 COPY backend/api/pyproject.toml backend/api/
 COPY backend/agent/pyproject.toml backend/agent/
 COPY backend/sandbox/pyproject.toml backend/sandbox/
+COPY operator/pyproject.toml operator/
 RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --frozen --no-dev --no-install-workspace --package keybearer
 COPY backend/api backend/api

@@ -1,0 +1,1 @@
+"""Rotates Keybearer's keys and runs its agent pools on Kubernetes."""
