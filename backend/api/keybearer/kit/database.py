@@ -62,7 +62,8 @@ _BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.Q
 class Database:
     """A pool of connections of the application role.
 
-    Every method raises `Unavailable("database_unavailable")` when PostgreSQL cannot be reached.
+    Every method raises `Unavailable`: `database_unavailable` when PostgreSQL cannot be reached, `database_full` when its
+    volume is full.
     """
 
     def __init__(self, url: str, *, credentials_dir: Path | None = None, pool_size: int = 8) -> None:
@@ -195,6 +196,13 @@ def _meaning(error: BaseException | None) -> KeybearerError | None:
     refused_by_driver = isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
     if refused_by_driver or isinstance(error, asyncpg.DataError):
         return BadInput("request_invalid", "The request has a value that cannot be stored, such as a NUL character.")
+    if isinstance(error, asyncpg.DiskFullError):
+        return Unavailable(
+            "database_full",
+            "The database has no room left. Nothing was changed. Whoever runs this Keybearer has to make room; then it "
+            "goes on by itself.",
+            retry_after=30,
+        )
     return _unavailable() if isinstance(error, (*_AWAY, *_BUSY)) else None
 
 
