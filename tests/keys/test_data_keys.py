@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy
 from keybearer.keys import background
 from keybearer.keys.envelope import Owner, Place
-from keybearer.keys.errors import EnvelopeError
+from keybearer.keys.errors import EnvelopeError, RetiredKey
 from keybearer.keys.keyring import Keyring
 from keybearer.keys.service import Keys
 from keybearer.kit.database import Database
@@ -79,7 +79,7 @@ async def test_a_key_in_use_cannot_be_retired_and_a_retired_one_not_used(db: Dat
         await tx.execute(sqlalchemy.text("DELETE FROM data_keys"))
     async with db.transaction(None) as tx:
         await tx.execute(delete)
-    with pytest.raises(sqlalchemy.exc.IntegrityError):
+    with pytest.raises(RetiredKey):
         async with db.transaction(TENANT) as tx:
             await keys.ensure(tx, person())
 

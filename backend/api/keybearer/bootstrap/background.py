@@ -49,6 +49,7 @@ class Background:
 
     def start(self) -> None:
         self._services.listener.start()
+        self._services.reloader.start()
         self._services.seen_flusher.start()
         self._services.grant_use.start()
         self._vault_work.start()
@@ -62,4 +63,5 @@ class Background:
         await self._services.vault.stop()
         await self._services.grant_use.stop()
         await self._services.seen_flusher.stop()
+        await self._services.reloader.stop()
         await self._services.listener.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -21,11 +20,13 @@ def internal(services: Services) -> ASGIApp:
         return await problems(services)
 
     async def keyring() -> Mapping[str, object]:
-        ring = services.keys.keyring
+        ring, signing = services.keys.keyring, services.signing
         return {
             "revision": ring.revision,
             "primary": ring.primary,
-            "keys": {key_id: hashlib.sha256(key).hexdigest() for key_id, key in sorted(ring.keys.items())},
+            "keys": ring.digests,
+            "signing": {"revision": signing.revision, "primary": signing.primary, "keys": signing.digests},
+            "database": {"username": services.login.username},
         }
 
     async def metrics() -> bytes:

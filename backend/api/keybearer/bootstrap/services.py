@@ -23,7 +23,9 @@ from keybearer.kit import leases
 from keybearer.kit.breaker import Breakers
 from keybearer.kit.database import Database
 from keybearer.kit.listener import Listener
+from keybearer.kit.login import Login
 from keybearer.kit.outbound import Outbound
+from keybearer.kit.reloading import Reloader, Source
 from keybearer.kit.settings import Settings
 from keybearer.ledger.calls import CallWriter
 from keybearer.ledger.reading import Reading
@@ -52,6 +54,8 @@ class Services:
 
     db: Database
     listener: Listener
+    login: Login
+    reloader: Reloader
     keys: Keys
     signing: SigningKeyring
     tenancy: Tenancy
@@ -77,13 +81,14 @@ class Services:
 
 def build(settings: Settings) -> Services:
     """Reads keyrings and catalogue, looks for the erasure log, opens nothing else. Raises ConfigurationError (D7)."""
-    keys = Keys(keyring.load(settings.keyring_dir))
+    keys = Keys(keyring.load(settings.keyring_dir), read=lambda: keyring.load(settings.keyring_dir))
     signing_keys = signing.load(settings.signing_keyring_dir)
     providers_data = catalogue.load(settings.providers_dir)
     owner = leases.process_name()
-    login = settings.database_credentials_dir
-    db = Database(settings.database_url, credentials_dir=login, pool_size=settings.database_pool_size)
-    listener = Listener(Database(settings.listen_database_url, credentials_dir=login).connect, db.announce)
+    credentials = settings.database_credentials_dir
+    db = Database(settings.database_url, credentials_dir=credentials, pool_size=settings.database_pool_size)
+    listener = Listener(Database(settings.listen_database_url, credentials_dir=credentials).connect, db.announce)
+    login = Login(db, listener)
     outbound = Outbound({address for provider in providers_data.values() for address in provider.allow_addresses})
     providers = Providers(providers_data, outbound)
     breakers = Breakers()
@@ -110,6 +115,8 @@ def build(settings: Settings) -> Services:
     return Services(
         db=db,
         listener=listener,
+        login=login,
+        reloader=_reloader(settings, db, login, keys, signing_keys),
         keys=keys,
         signing=signing_keys,
         tenancy=tenancy,
@@ -132,6 +139,24 @@ def build(settings: Settings) -> Services:
         outbound=outbound,
         owner=owner,
     )
+
+
+def _reloader(settings: Settings, db: Database, login: Login, keys: Keys, signing_keys: SigningKeyring) -> Reloader:
+    """Keys before the login: what is encrypted under a new key has to be readable first."""
+
+    async def take_keyring() -> bool:
+        return await keys.take(db, keyring.load(settings.keyring_dir))
+
+    async def take_signing_keys() -> bool:
+        return signing_keys.take(signing.load(settings.signing_keyring_dir))
+
+    sources = [
+        Source("keyring", settings.keyring_dir, take_keyring),
+        Source("signing", settings.signing_keyring_dir, take_signing_keys),
+    ]
+    if settings.database_credentials_dir is not None:
+        sources.append(Source("login", settings.database_credentials_dir, login.take))
+    return Reloader(sources)
 
 
 @asynccontextmanager

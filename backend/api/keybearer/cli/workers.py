@@ -163,6 +163,12 @@ async def _stop(workers: list[_Worker]) -> None:
             process.wait()
 
 
+def _agreed(answers: list[Mapping[str, Any]]) -> dict[str, object]:
+    """What all workers say. Where they differ they are in the middle of a reload, and nothing has been taken yet."""
+    first = answers[0]
+    return {name: value if all(each[name] == value for each in answers) else None for name, value in first.items()}
+
+
 def _internal(workers: list[_Worker], metrics: Path) -> ASGIApp:
     async def checks() -> Mapping[str, str]:
         answers = await asyncio.gather(*(worker.ask("/readyz") for worker in workers))
@@ -174,11 +180,7 @@ def _internal(workers: list[_Worker], metrics: Path) -> ASGIApp:
     async def keyring() -> Mapping[str, object]:
         answers = [await worker.ask("/internal/keyring") for worker in workers]
         known = [answer for answer in answers if answer is not None]
-        if len(known) < len(answers):
-            return {"revision": None}
-        # Workers that disagree are in the middle of a reload: the odd ones out are the old ones until all agree.
-        revisions = {answer["revision"] for answer in known}
-        return dict(known[0]) if len(revisions) == 1 else {"revision": None, "revisions": sorted(revisions)}
+        return _agreed(known) if len(known) == len(answers) else {"revision": None}
 
     async def read_metrics() -> bytes:
         registry = CollectorRegistry()

@@ -8,5 +8,9 @@ class EnvelopeError(Exception):
     """
 
 
+class RetiredKey(EnvelopeError):
+    """The key-encryption key is not, or no longer, registered, so nothing new may be encrypted under it."""
+
+
 class UnknownKey(EnvelopeError):
     """The key id in the ciphertext is not in the keyring."""

@@ -30,9 +30,18 @@ class Keyring:
             raise UnknownKey(f"the keyring holds no key {key_id!r}") from None
 
     @property
+    def digests(self) -> dict[str, str]:
+        """sha256 of each key's 32 bytes, which tells nothing of them."""
+        return {key_id: hashlib.sha256(key).hexdigest() for key_id, key in sorted(self.keys.items())}
+
+    @property
     def revision(self) -> str:
-        """What a process reports, so that a rotation can wait for all of them (rule R9); tells nothing of the keys."""
-        return revision({key_id: hashlib.sha256(key).hexdigest() for key_id, key in self.keys.items()}, self.primary)
+        """What a process reports, so that a rotation can wait for all of them (rule R9)."""
+        return revision(self.digests, self.primary)
+
+    def extends(self, other: "Keyring") -> bool:
+        """Whether all that `other` opens can be opened with this one too."""
+        return other.keys.items() <= self.keys.items()
 
 
 def revision(digests: dict[str, str], primary: str) -> str:

@@ -6,9 +6,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
+import structlog
+
 from keybearer.keys import envelope, store
 from keybearer.keys.envelope import Owner, Place, WrappedKey
-from keybearer.keys.errors import EnvelopeError
+from keybearer.keys.errors import EnvelopeError, RetiredKey
 from keybearer.keys.keyring import Keyring
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import ConfigurationError
@@ -16,12 +18,22 @@ from keybearer.kit.errors import ConfigurationError
 _CACHE_SIZE = 10_000
 _CACHE_SECONDS = 300.0
 
+log = structlog.get_logger(__name__)
+
 
 class Keys:
     """The data keys of people and tenants. A key whose row is gone is never used: each use starts from a row."""
 
-    def __init__(self, keyring: Keyring, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        *,
+        read: Callable[[], Keyring] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`read` reads the keyring again, for a key that another process knew of first."""
         self._keyring = keyring
+        self._read = read
         self._monotonic = monotonic
         self._unwrapped: OrderedDict[UUID, tuple[float, bytes, bytes]] = OrderedDict()
 
@@ -40,6 +52,31 @@ class Keys:
                 "encrypted. Restore it from the keyring backup; without it they cannot be read."
             )
 
+    async def take(self, db: Database, keyring: Keyring) -> bool:
+        """Goes on with another keyring, and registers its primary; False when nothing differs.
+
+        Raises ConfigurationError, and keeps what it has, when data is encrypted under a key that would be gone.
+        """
+        if keyring == self._keyring:
+            return False
+        changed = {each for each in keyring.keys.keys() & self._keyring.keys.keys() if not self._same(keyring, each)}
+        async with db.transaction(None) as tx:
+            registered = await self.registered(tx)
+            lost = sorted((registered - keyring.keys.keys()) | (registered & changed))
+            if lost:
+                raise ConfigurationError(
+                    f"KEYBEARER_KEYRING_DIR lacks the key {lost[0]}, or holds other bytes under its name, and data "
+                    "may be encrypted under it. Put it back; until then the keys in memory are used."
+                )
+            if keyring.primary not in registered:
+                await store.register_kek(tx, keyring.primary)
+        self._keyring = keyring
+        self._unwrapped.clear()
+        return True
+
+    def _same(self, other: Keyring, key_id: str) -> bool:
+        return other.keys[key_id] == self._keyring.keys[key_id]
+
     async def missing(self, db: Database) -> set[str]:
         """The keys that data in the database is encrypted under and that the keyring lacks."""
         async with db.transaction(None) as tx:
@@ -54,13 +91,15 @@ class Keys:
         found = await store.find(tx, owner)
         if found is not None:
             return found
-        dek_id, kek_id = uuid4(), self._keyring.primary
-        additional = envelope.dek_additional(owner, dek_id, kek_id)
-        dek = os.urandom(envelope.KEY_BYTES)
-        made = WrappedKey(dek_id, kek_id, envelope.seal(self._keyring.key(kek_id), kek_id, dek, additional))
-        if await store.add(tx, owner, made):
-            return made
-        return await self._existing(tx, owner)
+        made = self._make(owner)
+        try:
+            added = await store.add(tx, owner, made)
+        except RetiredKey:  # by a rotation whose new primary this process has not read yet
+            if not self._read_again():
+                raise
+            made = self._make(owner)
+            added = await store.add(tx, owner, made)
+        return made if added else await self._existing(tx, owner)
 
     async def seal(self, tx: Transaction, owner: Owner, place: Place, plaintext: bytes) -> tuple[UUID, bytes]:
         """The id of the data key that was used, and the ciphertext."""
@@ -103,6 +142,12 @@ class Keys:
     def disconnected(self) -> None:
         self._unwrapped.clear()
 
+    def _make(self, owner: Owner) -> WrappedKey:
+        dek_id, kek_id = uuid4(), self._keyring.primary
+        additional = envelope.dek_additional(owner, dek_id, kek_id)
+        dek = os.urandom(envelope.KEY_BYTES)
+        return WrappedKey(dek_id, kek_id, envelope.seal(self._keyring.key(kek_id), kek_id, dek, additional))
+
     async def _existing(self, tx: Transaction, owner: Owner) -> WrappedKey:
         key = await store.find(tx, owner)
         if key is None:
@@ -116,8 +161,28 @@ class Keys:
             self._unwrapped.move_to_end(key.id)
             return cached[2]
         additional = envelope.dek_additional(owner, key.id, key.kek_id)
-        dek = envelope.open_sealed(self._keyring.key(key.kek_id), key.kek_id, key.wrapped, additional)
+        dek = envelope.open_sealed(self._kek(key.kek_id), key.kek_id, key.wrapped, additional)
         self._unwrapped[key.id] = (now + _CACHE_SECONDS, key.wrapped, dek)
         while len(self._unwrapped) > _CACHE_SIZE:
             self._unwrapped.popitem(last=False)
         return dek
+
+    def _kek(self, key_id: str) -> bytes:
+        """Raises UnknownKey, after a look at the keyring: another process may have been told of the key first."""
+        if key_id not in self._keyring.keys:
+            self._read_again()
+        return self._keyring.key(key_id)
+
+    def _read_again(self) -> bool:
+        """Whether there was something new. What a change would take away waits for `take`, which asks the database."""
+        if self._read is None:
+            return False
+        try:
+            keyring = self._read()
+        except ConfigurationError as error:
+            log.warning("keys.keyring.unreadable", reason=str(error))
+            return False
+        if keyring == self._keyring or not keyring.extends(self._keyring):
+            return False
+        self._keyring = keyring
+        return True

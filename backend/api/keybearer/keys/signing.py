@@ -3,6 +3,7 @@
 A retired key stays as its public half, `<id>.pub`: what it signed must verify for ever.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,17 +11,42 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from keybearer.keys.keyring import read_folder
+from keybearer.keys.keyring import read_folder, revision
 from keybearer.kit.errors import ConfigurationError
 
 _PUBLIC_SUFFIX = ".pub"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SigningKeyring:
+    """`digests`: sha256 of each file, by its name. A reload replaces all of it at once (`take`)."""
+
     private: dict[str, Ed25519PrivateKey] = field(repr=False)
     public: dict[str, Ed25519PublicKey] = field(repr=False)
     primary: str
+    digests: dict[str, str]
+
+    @property
+    def revision(self) -> str:
+        """As a keyring's (rule R9)."""
+        return revision(self.digests, self.primary)
+
+    def take(self, other: "SigningKeyring") -> bool:
+        """Becomes `other`, which has to know whatever this one may have signed with; False when nothing differs.
+
+        Raises ConfigurationError: what a key signed must verify for ever.
+        """
+        if other.revision == self.revision:
+            return False
+        gone = self.public.keys() - other.public.keys()
+        if gone:
+            raise ConfigurationError(
+                f"KEYBEARER_SIGNING_KEYRING_DIR lacks the key {min(gone)}. Put its file back, or its public half as "
+                f"`{min(gone)}{_PUBLIC_SUFFIX}`."
+            )
+        self.private, self.public = other.private, other.public
+        self.primary, self.digests = other.primary, other.digests
+        return True
 
     def sign(self, message: bytes) -> bytes:
         """A signature of the primary key, 64 bytes (RFC 8032)."""
@@ -53,7 +79,8 @@ def load(folder: Path) -> SigningKeyring:
         raise ConfigurationError(
             f"KEYBEARER_SIGNING_KEYRING_DIR: `primary` names {primary!r}, but there is no such private key."
         )
-    return SigningKeyring(private=private, public=public, primary=primary)
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return SigningKeyring(private=private, public=public, primary=primary, digests=digests)
 
 
 def _private(path: Path) -> Ed25519PrivateKey:

@@ -4,8 +4,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, func, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.exc import IntegrityError
 
 from keybearer.keys.envelope import Owner, WrappedKey
+from keybearer.keys.errors import RetiredKey
 from keybearer.keys.tables import data_keys, keks
 from keybearer.kit.database import Transaction
 
@@ -16,8 +18,8 @@ async def find(tx: Transaction, owner: Owner) -> WrappedKey | None:
 
 
 async def add(tx: Transaction, owner: Owner, key: WrappedKey) -> bool:
-    """False when the owner has a key already. Raises IntegrityError when the KEK is not, or no longer, registered."""
-    result = await tx.execute(
+    """False when the owner has a key already. Raises RetiredKey, after which the transaction can go on."""
+    statement = (
         insert(data_keys)
         .values(
             tenant_id=owner.tenant_id,
@@ -29,6 +31,11 @@ async def add(tx: Transaction, owner: Owner, key: WrappedKey) -> bool:
         )
         .on_conflict_do_nothing(index_elements=["tenant_id", "owner_kind", "owner_id"])
     )
+    try:
+        async with tx.begin_nested():
+            result = await tx.execute(statement)
+    except IntegrityError as error:
+        raise RetiredKey(f"{key.kek_id!r} is not registered") from error
     return result.rowcount == 1
 
 
@@ -61,6 +68,10 @@ async def register_first_kek(tx: Transaction, kek_id: str) -> None:
     count = (await tx.execute(select(func.count()).select_from(keks))).scalar_one()
     if count == 0:
         await tx.execute(insert(keks).values(id=kek_id).on_conflict_do_nothing())
+
+
+async def register_kek(tx: Transaction, kek_id: str) -> None:
+    await tx.execute(insert(keks).values(id=kek_id).on_conflict_do_nothing())
 
 
 def _is(owner: Owner) -> tuple[ColumnElement[bool], ...]:

@@ -46,11 +46,17 @@ class DatabaseAddress:
     setting: str = "DATABASE_URL"
 
     async def connect(
-        self, *, seconds: float = 10, server_settings: dict[str, str] | None = None
+        self,
+        login: tuple[str, str] | None = None,
+        *,
+        seconds: float = 10,
+        server_settings: dict[str, str] | None = None,
     ) -> "asyncpg.Connection[Any]":
-        """Reads the files of `credentials_dir` each time, so that the next connection follows a change of them."""
+        """Without a `login` (name, password), with the one that `login` answers now."""
         url = self._driver_url()
-        user, password = (None, None) if self.credentials_dir is None else self.login()
+        if login is None and self.credentials_dir is not None:
+            login = self.login()
+        user, password = login or (None, None)
         try:
             return await asyncpg.connect(
                 url, user=user, password=password, server_settings=server_settings, timeout=seconds

@@ -8,12 +8,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import asyncpg
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, EmulatedDBAPIException
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 
 from keybearer.kit.connecting import DatabaseAddress
@@ -62,27 +65,61 @@ _BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.Q
 class Database:
     """A pool of connections of the application role.
 
-    Every method raises `Unavailable`: `database_unavailable` when PostgreSQL cannot be reached, `database_full` when its
-    volume is full.
+    Every method raises `Unavailable`: `database_unavailable` when PostgreSQL cannot be reached, `database_full` when
+    its volume is full.
     """
 
     def __init__(self, url: str, *, credentials_dir: Path | None = None, pool_size: int = 8) -> None:
         self.address = DatabaseAddress(url, credentials_dir)
         self._pool_size = pool_size
         self._listeners: list[Callable[[str, str], None]] = []
+        self._last_login: tuple[str, str] | None = None
+        self._generation = 0
+        self._generations: WeakKeyDictionary[asyncpg.Connection[Any], int] = WeakKeyDictionary()
         self._engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
-            async_creator=self.connect,
+            async_creator=self._connect_pooled,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=False,
             hide_parameters=True,  # they would be in the text of exceptions, and so in logs
         )
+        event.listen(self._engine.sync_engine, "checkin", self._on_checkin)
 
     async def connect(self) -> "asyncpg.Connection[Any]":
-        """A connection of its own; the pool opens its connections with it too."""
-        return await self.address.connect(server_settings=_SERVER_SETTINGS, seconds=_CONNECT_SECONDS)
+        """A connection of its own; the pool opens its connections with it too.
+
+        With the login that is in the files now, so that the next connection follows a change of them. Where the
+        database refuses that one, the last that it let in serves on: files may be wrong, and a rotation half done.
+        """
+        login = None if self.address.credentials_dir is None else self.address.login()
+        try:
+            connection = await self._connect_as(login)
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            if self._last_login is None or self._last_login == login:
+                raise
+            return await self._connect_as(self._last_login)
+        self._last_login = login
+        return connection
+
+    async def _connect_as(self, login: tuple[str, str] | None) -> "asyncpg.Connection[Any]":
+        return await self.address.connect(login, server_settings=_SERVER_SETTINGS, seconds=_CONNECT_SECONDS)
+
+    async def renew(self) -> None:
+        """Goes on with connections of the login as it is now; those in use are closed when they come back."""
+        self._generation += 1
+        await self._engine.dispose()
+
+    async def _connect_pooled(self) -> "asyncpg.Connection[Any]":
+        generation = self._generation
+        connection = await self.connect()
+        self._generations[connection] = generation
+        return connection
+
+    def _on_checkin(self, pooled: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        if pooled is not None and self._generations.get(pooled.driver_connection) != self._generation:
+            record.invalidate()
 
     def on_notify(self, listener: Callable[[str, str], None]) -> None:
         """`listener` gets the kind and subject of each `notify` as soon as its transaction committed.

@@ -52,6 +52,7 @@ class Listener:
         self._subscribers: list[Subscriber] = []
         self._proved_at = float("-inf")
         self._task: asyncio.Task[None] | None = None
+        self._wanted = self._renewed = 0
 
     def subscribe(self, subscriber: Subscriber) -> None:
         self._subscribers.append(subscriber)
@@ -70,6 +71,13 @@ class Listener:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    async def renew(self) -> None:
+        """Listens over a connection of the login as it is now, and then closes the one before: nothing is missed."""
+        self._wanted += 1
+        wanted = self._wanted
+        while self._renewed < wanted:  # noqa: ASYNC110 -- the heartbeat does it, or whatever connects again
+            await asyncio.sleep(HEARTBEAT_SECONDS / 5)
+
     async def _run(self) -> None:
         failures = 0
         while True:
@@ -86,6 +94,26 @@ class Listener:
             failures += 1
 
     async def _listen(self) -> None:
+        connection = await self._open()
+        try:
+            # Not before: what was read until it listened may have changed while nobody was told.
+            self._forget()
+            log.debug("database.listener.ready")
+            while True:
+                sent = self._monotonic()
+                await connection.fetchval("SELECT 1", timeout=FRESH_SECONDS)
+                self._proved_at = sent
+                if self._renewed < self._wanted:
+                    before, connection = connection, await self._open()
+                    before.terminate()
+                    continue
+                await asyncio.sleep(HEARTBEAT_SECONDS)
+        finally:
+            connection.terminate()
+
+    async def _open(self) -> "asyncpg.Connection[Any]":
+        """A connection that hears everything from now on. Raises TimeoutError when it does not."""
+        wanted = self._wanted
         connection = await self._connect()
         try:
             nonce, arrived = secrets.token_hex(16), asyncio.Event()
@@ -100,21 +128,16 @@ class Listener:
                     subscriber.notified(kind, subject)
 
             await connection.add_listener(CHANNEL, deliver)
-            # Not before: what was read until now may have changed while nobody was told.
-            self._forget()
             # By the road that revocations take, which proves that both lead to the same database.
             await self._announce(f"nonce:{nonce}")
             # Not wait_for: on Python 3.11 it can swallow a cancellation, and stopping would wait for ever.
             async with asyncio.timeout(FRESH_SECONDS):
                 await arrived.wait()
-            log.debug("database.listener.ready")
-            while True:
-                sent = self._monotonic()
-                await connection.fetchval("SELECT 1", timeout=FRESH_SECONDS)
-                self._proved_at = sent
-                await asyncio.sleep(HEARTBEAT_SECONDS)
-        finally:
+        except BaseException:
             connection.terminate()
+            raise
+        self._renewed = wanted
+        return connection
 
     def _forget(self) -> None:
         self._proved_at = float("-inf")
