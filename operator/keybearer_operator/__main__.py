@@ -1,0 +1,3 @@
+from keybearer_operator.main import main
+
+main()

@@ -1,0 +1,121 @@
+"""`python -m keybearer_operator`: the whole operator, from its settings to its end."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import kopf
+import structlog
+from prometheus_client import start_http_server
+
+from keybearer_operator import controller, logs, names
+from keybearer_operator.controller import Controller
+from keybearer_operator.kube import ApiError, Kube, connected
+from keybearer_operator.lease import Lease
+from keybearer_operator.login import login
+from keybearer_operator.settings import Settings, SettingsError, read
+from keybearer_operator.work import Work
+
+log = structlog.get_logger(__name__)
+
+_LOOK_FOR_KINDS_SECONDS = 5.0
+
+_CONTROLLERS: Sequence[Callable[[Kube, Lease], Controller]] = ()
+"""What the operator serves: `rotation.controller`, `pools.controller`."""
+
+
+def main() -> None:
+    try:
+        settings = read()
+    except SettingsError as error:
+        sys.exit(f"keybearer_operator: {error}")
+    logs.configure(settings.log_level)
+    try:
+        asyncio.run(run(settings))
+    except kopf.LoginError as error:
+        sys.exit(f"keybearer_operator: {error}")
+
+
+async def run(settings: Settings) -> None:
+    """Until a signal ends it. Raises where a part of it ended by itself, so that the pod is started again."""
+    start_http_server(settings.metrics_port)
+    async with connected(login) as kube:
+        lease = Lease(kube, settings.namespace)
+        served = [make(kube, lease) for make in _CONTROLLERS]
+        await _wait_for_kinds(kube, served)
+        works = [
+            (each, Work(each.resource.kind, each.reconcile, lease, workers=each.workers, resync=each.resync))
+            for each in served
+        ]
+        registry = _registry(works)
+        background = [
+            lease.keep(),
+            *(work.run() for _, work in works),
+            *(_resync(kube, each, work, settings.namespace) for each, work in works),
+        ]
+        tasks = [asyncio.create_task(each) for each in background]
+        watching = asyncio.create_task(_watch(registry, settings))
+        try:
+            await asyncio.wait([*tasks, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (watching, *tasks):
+                task.cancel()
+            ended = await asyncio.gather(watching, *tasks, return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+def _registry(works: Sequence[tuple[Controller, Work]]) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+
+    async def authenticate(settings: kopf.OperatorSettings, **_: Any) -> kopf.ConnectionInfo:
+        return login(settings)
+
+    kopf.on.login(registry=registry)(authenticate)
+    for each, work in works:
+        controller.watch(registry, each, work)
+    return registry
+
+
+async def _watch(registry: kopf.OperatorRegistry, settings: Settings) -> None:
+    """kopf watches, probes and listens for signals; it writes nothing: no finalizers, no annotations, no events."""
+    kopf_settings = kopf.OperatorSettings()
+    kopf_settings.peering.standalone = True
+    kopf_settings.posting.enabled = False
+    # Rights in one namespace suffice: kinds and namespaces are not watched.
+    kopf_settings.scanning.disabled = True
+    kopf_settings.networking.connect_timeout = 10
+    kopf_settings.watching.server_timeout = 240
+    await kopf.operator(
+        registry=registry,
+        settings=kopf_settings,
+        namespaces=[settings.namespace],
+        liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
+    )
+
+
+async def _wait_for_kinds(kube: Kube, served: Sequence[Controller]) -> None:
+    """kopf looks once which kinds there are, so it starts when all of ours are."""
+    while True:
+        try:
+            missing = {each.resource.plural for each in served} - await kube.kinds(names.API_VERSION)
+        except ApiError as error:
+            log.warning("start.api_server_away", error=str(error))
+        else:
+            if not missing:
+                return
+            log.warning(
+                "start.kinds_missing", missing=sorted(missing), mend="Install the chart with crds.install=true."
+            )
+        await asyncio.sleep(_LOOK_FOR_KINDS_SECONDS)
+
+
+async def _resync(kube: Kube, each: Controller, work: Work, namespace: str) -> None:
+    while True:
+        try:
+            await controller.resync(kube, each, work, namespace)
+        except ApiError as error:
+            log.warning("resync.failed", kind=each.resource.kind, error=str(error))
+        await asyncio.sleep(each.resync)
