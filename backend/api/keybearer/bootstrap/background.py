@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from keybearer.backups import background as backups
@@ -57,11 +58,12 @@ class Background:
             work.start()
 
     async def stop(self) -> None:
-        for work in self._elected:
-            await work.stop()
-        await self._vault_work.stop()
+        await asyncio.gather(
+            *(work.stop() for work in self._elected),
+            self._vault_work.stop(),
+            self._services.grant_use.stop(),
+            self._services.seen_flusher.stop(),
+        )
         await self._services.vault.stop()
-        await self._services.grant_use.stop()
-        await self._services.seen_flusher.stop()
         await self._services.reloader.stop()
         await self._services.listener.stop()

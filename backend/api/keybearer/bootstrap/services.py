@@ -1,5 +1,6 @@
 """Turns settings into the parts of the product, wired together. Nothing else in the code base makes them."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,6 +45,8 @@ from keybearer.signin.flows import Flows
 from keybearer.signin.service import SignIn
 from keybearer.tenancy.service import Tenancy
 from keybearer.vault.service import Vault
+
+_PATIENCE_SECONDS = 4.0  # of a server that ends, for a database that does not answer
 
 log = structlog.get_logger(__name__)
 
@@ -177,8 +180,17 @@ async def open_services(settings: Settings, *, background: bool = True) -> Async
             work.start()
         yield services
     finally:
+        # A query that nobody answers cannot be cancelled either: the driver waits for the word that it was.
+        hanging = asyncio.create_task(_hang_up(services.db))
         if background:
             await work.stop()
         await services.calls.stop()
         await services.outbound.aclose()
         await services.db.close()
+        hanging.cancel()
+
+
+async def _hang_up(db: Database) -> None:
+    while True:
+        await asyncio.sleep(_PATIENCE_SECONDS)
+        db.hang_up()

@@ -15,6 +15,7 @@ from keybearer.grants import store
 from keybearer.kit import system
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import Unavailable
+from keybearer.kit.leases import LAST_FLUSH_SECONDS
 
 _FLUSH_SECONDS = 30.0
 _KEPT_DAYS = 90
@@ -43,7 +44,11 @@ class LastUse:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        await self.flush()
+        try:
+            async with asyncio.timeout(LAST_FLUSH_SECONDS):
+                await self.flush()
+        except TimeoutError:
+            log.warning("grants.last_use.not_written")
 
     async def flush(self) -> None:
         """What cannot be written now is kept for the next time."""

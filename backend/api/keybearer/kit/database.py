@@ -195,6 +195,11 @@ class Database:
     async def close(self) -> None:
         await self._engine.dispose()
 
+    def hang_up(self) -> None:
+        """Cuts every pooled connection now: whoever waits for an answer is told that the database is away."""
+        for connection in list(self._generations):
+            connection.terminate()
+
 
 async def notify(tx: Transaction, kind: str, subject: object) -> None:
     """Tells every process at commit that what it knows of `subject` is out of date.

@@ -13,6 +13,10 @@ from keybearer.kit import store
 from keybearer.kit.database import Database
 from keybearer.kit.errors import Unavailable
 
+_RELEASE_SECONDS = 2.0
+# For what a process that ends writes of the last half minute: a database that is away must not hold it up.
+LAST_FLUSH_SECONDS = 3.0
+
 log = structlog.get_logger(__name__)
 
 
@@ -47,8 +51,8 @@ class Elected:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        with contextlib.suppress(Unavailable):
-            async with self._db.transaction(None) as tx:
+        with contextlib.suppress(Unavailable, TimeoutError):  # the lease ends by itself too
+            async with asyncio.timeout(_RELEASE_SECONDS), self._db.transaction(None) as tx:
                 await store.release(tx, self._name, self._owner)
 
     async def _run(self) -> None:

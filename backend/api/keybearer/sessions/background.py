@@ -8,6 +8,7 @@ import structlog
 from keybearer.kit import system
 from keybearer.kit.database import Database
 from keybearer.kit.errors import Unavailable
+from keybearer.kit.leases import LAST_FLUSH_SECONDS
 from keybearer.sessions import metrics, store
 from keybearer.sessions.seen import LastSeen
 
@@ -32,7 +33,11 @@ class SeenFlusher:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        await self.flush()
+        try:
+            async with asyncio.timeout(LAST_FLUSH_SECONDS):
+                await self.flush()
+        except TimeoutError:
+            log.warning("sessions.seen_not_written")
 
     async def flush(self) -> None:
         for tenant_id, uses in self._last_seen.take().items():

@@ -13,7 +13,7 @@ import structlog
 from keybearer.kit import system
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import KeybearerError, Unavailable
-from keybearer.kit.leases import Elected
+from keybearer.kit.leases import LAST_FLUSH_SECONDS, Elected
 from keybearer.vault import metrics, store
 from keybearer.vault.refresh import store as journal
 from keybearer.vault.service import Vault
@@ -51,13 +51,16 @@ class VaultWork:
             elected.start()
 
     async def stop(self) -> None:
-        for elected in self._elected:
-            await elected.stop()
+        await asyncio.gather(*(elected.stop() for elected in self._elected))
         if self._flusher is not None:
             self._flusher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._flusher
-        await self.flush()
+        try:
+            async with asyncio.timeout(LAST_FLUSH_SECONDS):
+                await self.flush()
+        except TimeoutError:
+            log.warning("vault.last_use.not_written")
 
     async def flush(self) -> None:
         """One statement for all tenants. What cannot be written now is kept for the next time."""
