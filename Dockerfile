@@ -25,10 +25,10 @@ COPY backend/agent/pyproject.toml backend/agent/
 COPY backend/sandbox/pyproject.toml backend/sandbox/
 COPY operator/pyproject.toml operator/
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --no-install-workspace --package keybearer
+    uv sync --frozen --no-dev --no-install-workspace --package keybearer --extra s3
 COPY backend/api backend/api
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --no-editable --package keybearer && rm -f /opt/keybearer/.lock
+    uv sync --frozen --no-dev --no-editable --package keybearer --extra s3 && rm -f /opt/keybearer/.lock
 
 FROM environment AS sandbox-environment
 COPY backend/sandbox backend/sandbox

@@ -1,5 +1,6 @@
 """The folder that archives are kept in: their names, which is the newest, which are old enough to go."""
 
+import glob
 import os
 import re
 from collections.abc import Iterator
@@ -68,6 +69,12 @@ def new(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
         with suppress(OSError):  # what it held back has no room either
             file.close()
         raise
+
+
+def remove_unfinished(path: Path) -> None:
+    """Of killed processes. In a container the next one has the same number, and could not write."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{_UNFINISHED}"):
+        left.unlink(missing_ok=True)
 
 
 def remove_older(folder: Path, days: int, now: datetime) -> list[Path]:
