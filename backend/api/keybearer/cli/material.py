@@ -14,12 +14,21 @@ _FIRST_KEY = "k1"
 
 def keyring() -> dict[str, str]:
     """File names and contents; `primary`, which makes it a keyring, comes last."""
-    return {_FIRST_KEY: base64.b64encode(os.urandom(32)).decode() + "\n", "primary": f"{_FIRST_KEY}\n"}
+    return {_FIRST_KEY: encryption_key(), "primary": f"{_FIRST_KEY}\n"}
 
 
 def signing_keyring() -> dict[str, str]:
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return {_FIRST_KEY: pem.decode(), "primary": f"{_FIRST_KEY}\n"}
+    return {_FIRST_KEY: signing_key(), "primary": f"{_FIRST_KEY}\n"}
+
+
+def encryption_key() -> str:
+    """32 bytes in base64."""
+    return base64.b64encode(os.urandom(32)).decode() + "\n"
+
+
+def signing_key() -> str:
+    """Ed25519 in PEM."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def password() -> str:

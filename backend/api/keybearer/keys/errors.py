@@ -12,5 +12,9 @@ class RetiredKey(EnvelopeError):
     """The key-encryption key is not, or no longer, registered, so nothing new may be encrypted under it."""
 
 
+class KeyInUse(EnvelopeError):
+    """Something is still encrypted under the key-encryption key, so it cannot go."""
+
+
 class UnknownKey(EnvelopeError):
     """The key id in the ciphertext is not in the keyring."""

@@ -77,6 +77,11 @@ class Keys:
     def _same(self, other: Keyring, key_id: str) -> bool:
         return other.keys[key_id] == self._keyring.keys[key_id]
 
+    async def register(self, db: Database, kek_id: str) -> None:
+        """Lets data keys be wrapped with it."""
+        async with db.transaction(None) as tx:
+            await store.register_kek(tx, kek_id)
+
     async def missing(self, db: Database) -> set[str]:
         """The keys that data in the database is encrypted under and that the keyring lacks."""
         async with db.transaction(None) as tx:
@@ -118,6 +123,12 @@ class Keys:
         """With a wrapped key that was read in the same query as the ciphertext."""
         additional = envelope.field_additional(owner, place, key.id)
         return envelope.open_sealed(self._unwrap(key, owner), str(key.id), sealed, additional)
+
+    def rewrap(self, key: WrappedKey, owner: Owner) -> WrappedKey:
+        """The same data key under the keyring's primary; what it sealed stays as it is."""
+        dek, kek_id = self._unwrap(key, owner), self._keyring.primary
+        additional = envelope.dek_additional(owner, key.id, kek_id)
+        return WrappedKey(key.id, kek_id, envelope.seal(self._keyring.key(kek_id), kek_id, dek, additional))
 
     def opens(self, key: WrappedKey, owner: Owner) -> bool:
         """Whether the keyring holds the very key that wrapped this one, and not another of the same name."""

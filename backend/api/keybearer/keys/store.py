@@ -1,13 +1,14 @@
 """Rows of key-encryption keys and wrapped data keys."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, select
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.exc import IntegrityError
 
 from keybearer.keys.envelope import Owner, WrappedKey
-from keybearer.keys.errors import RetiredKey
+from keybearer.keys.errors import KeyInUse, RetiredKey
 from keybearer.keys.tables import data_keys, keks
 from keybearer.kit.database import Transaction
 
@@ -72,6 +73,36 @@ async def register_first_kek(tx: Transaction, kek_id: str) -> None:
 
 async def register_kek(tx: Transaction, kek_id: str) -> None:
     await tx.execute(insert(keks).values(id=kek_id).on_conflict_do_nothing())
+
+
+async def retire_kek(tx: Transaction, kek_id: str) -> bool:
+    """False where it was not registered. Raises KeyInUse while a data key is wrapped with it."""
+    try:
+        result = await tx.execute(delete(keks).where(keks.c.id == kek_id))
+    except IntegrityError as error:
+        raise KeyInUse(f"{kek_id!r} wraps data keys") from error
+    return result.rowcount == 1
+
+
+async def lock_others(tx: Transaction, kek_id: str, limit: int) -> list[tuple[Owner, WrappedKey]]:
+    """Data keys under any other key-encryption key, locked; without those that somebody else holds."""
+    query = select(data_keys).where(data_keys.c.kek_id != kek_id).limit(limit).with_for_update(skip_locked=True)
+    return [(Owner(row.tenant_id, row.owner_kind, row.owner_id), _record(row)) for row in await tx.execute(query)]
+
+
+async def count_others(tx: Transaction, kek_id: str) -> int:
+    query = select(func.count()).select_from(data_keys).where(data_keys.c.kek_id != kek_id)
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def replace(tx: Transaction, keys: Sequence[WrappedKey]) -> None:
+    """The same data keys, wrapped otherwise."""
+    statement = (
+        update(data_keys)
+        .where(data_keys.c.id == bindparam("key"))
+        .values(kek_id=bindparam("kek"), wrapped=bindparam("ciphertext"))
+    )
+    await tx.execute(statement, [{"key": key.id, "kek": key.kek_id, "ciphertext": key.wrapped} for key in keys])
 
 
 def _is(owner: Owner) -> tuple[ColumnElement[bool], ...]:

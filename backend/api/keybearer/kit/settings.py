@@ -97,6 +97,11 @@ def keyring_dir(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(_Source(environment).required("KEYRING_DIR"))
 
 
+def new_credentials_dir(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where a rotation has put the idle login's name and next password."""
+    return Path(_Source(environment).required("NEW_CREDENTIALS_DIR"))
+
+
 def host_name(netloc: str) -> str:
     """The name of a Host header or netloc in lower case, without the port."""
     if netloc.startswith("["):

@@ -40,18 +40,18 @@ async def prepare(
     connection = await DatabaseAddress(superuser_url).connect()
     try:
         await connection.execute(roles_script())
-        await _set_password(connection, app_login, app_password)
-        await _set_password(connection, MIGRATION_LOGIN, migration_password)
+        await set_password(connection, app_login, app_password)
+        await set_password(connection, MIGRATION_LOGIN, migration_password)
         if exporter_password is not None:
             await connection.execute(_MAKE_EXPORTER)
-            await _set_password(connection, _EXPORTER_LOGIN, exporter_password)
+            await set_password(connection, _EXPORTER_LOGIN, exporter_password)
         if not await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", database):
             await connection.execute(f'CREATE DATABASE "{database}" OWNER keybearer_owner')
     finally:
         await connection.close()
 
 
-async def _set_password(connection: "asyncpg.Connection[Any]", login: str, password: str) -> None:
+async def set_password(connection: "asyncpg.Connection[Any]", login: str, password: str) -> None:
     """As a verifier, because the server's log and pg_stat_statements may keep the statement."""
     statement = await connection.fetchval(
         "SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text)", login, _verifier(password)

@@ -22,6 +22,9 @@ BEGIN
   END IF;
   GRANT keybearer_owner TO keybearer_migrator WITH INHERIT TRUE, SET TRUE;
   GRANT keybearer_backup TO keybearer_migrator WITH INHERIT FALSE, SET TRUE;
+  -- So that it can give the idle one of the two logins a new password, and end what is left of the other (rule R9).
+  ALTER ROLE keybearer_migrator CREATEROLE;
+  GRANT keybearer_app_a, keybearer_app_b TO keybearer_migrator WITH ADMIN TRUE, INHERIT TRUE, SET FALSE;
   -- A restore drill makes a database and drops it again. Who may not give that right leaves it to somebody else.
   IF (SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user) THEN
     ALTER ROLE keybearer_migrator CREATEDB;
