@@ -14,9 +14,7 @@ from installation import Installation, Process, installed
 from keybearer.cli import postgres
 from keybearer.migrations import cluster, runner
 
-BLOCKS = re.findall(
-    r"(?s)```sh\n(.*?)```", (Path(__file__).parents[2] / "docs" / "keys.md").read_text(encoding="utf-8")
-)
+PAGE = (Path(__file__).parents[2] / "docs" / "keys.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
