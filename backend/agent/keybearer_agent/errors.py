@@ -7,7 +7,8 @@ KeybearerError
 ├── ApprovalNeeded           a person has to approve this call first
 ├── NeedsReconnect           the person has to reconnect the account; `reconnect_url` is where
 ├── OutcomeUnknown           the provider may have carried the call out: check before repeating it
-└── TemporarilyUnavailable   nothing was done; try again after `retry_after` seconds
+├── TemporarilyUnavailable   nothing was done; try again after `retry_after` seconds
+└── AgentUnavailable         no worker of an agent came into the room: see `keybearer_agent.dispatch`
 """
 
 from collections.abc import Mapping
@@ -67,6 +68,10 @@ class OutcomeUnknown(KeybearerError):
 
 class TemporarilyUnavailable(KeybearerError):
     retry_after: float | None = None
+
+
+class AgentUnavailable(KeybearerError):
+    pass
 
 
 _BY_CODE: dict[str, type[KeybearerError]] = {
