@@ -33,6 +33,10 @@ def test_a_sentence_calls_the_tool_that_it_asks_for(words, title):
     assert rules.answer(said, []).content == AT_A_LOSS, "a tool that the agent has not is never called"
 
 
+def test_the_stand_in_asks_for_tools_that_the_agent_has():
+    assert {tool for _, tool, _ in rules.RULES} == {Aide.play_song.info.name}
+
+
 async def test_the_agent_reads_out_what_its_tool_says():
     """Here: why it could not, with nothing configured."""
     options = TurnHandlingOptions(turn_detection=None)

@@ -11,6 +11,7 @@ from typing import Any
 from livekit.agents import llm
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, APIConnectOptions, NotGivenOr
 from livekit.agents.utils import shortuuid
+from typing_extensions import override
 
 # Sentence, tool, argument that takes what the sentence names.
 RULES = ((re.compile(r"\bplay\s+(?P<named>\S.*?)[\s.!?]*$", re.IGNORECASE), "play_song", "title"),)
@@ -28,6 +29,7 @@ class RuleLLM(llm.LLM[str]):
     def provider(self) -> str:
         return "keybearer"
 
+    @override
     def chat(
         self,
         *,
