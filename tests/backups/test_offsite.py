@@ -191,7 +191,7 @@ def test_an_object_that_was_changed_is_noticed(
 def test_an_interrupted_pull_goes_on(store: Store, bucket: Bucket, large: Path, tmp_path: Path) -> None:
     push(bucket, large)
     there = tmp_path / "there"
-    store.faults = [("GET", "wal/", "AccessDenied"), ("GET", ".2of3.", "cut")]
+    store.faults = [("GET", "0007.gz/", "AccessDenied"), ("GET", ".2of3.", "cut")]
     with pytest.raises(BackupError, match="s3:GetObject"):
         pulled(bucket, there)
     # A killed container leaves this, and the next one's process has the same number.
@@ -284,7 +284,8 @@ def test_what_is_kept_for_ever_follows_the_keyring(store: Store, bucket: Bucket,
 
 
 def test_what_is_still_being_written_is_left_alone(store: Store, bucket: Bucket, backup: Path) -> None:
-    for name in ("wal/.000000010000000000000009.part", "base/.part-20261124T013000Z/base.tar.gz", "lost+found/1"):
+    half = ("wal/.000000010000000000000009.part", "base/.part-20261124T013000Z/base.tar.gz")
+    for name in (*half, "lost+found/1", "erasures/lost+found/1"):
         write(backup, name, b"half")
     (backup / "wal" / "link.gz").symlink_to("/etc/passwd")
 

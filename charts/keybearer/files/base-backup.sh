@@ -18,6 +18,8 @@ rm -rf "$folder"/.part-*
 pg_basebackup --pgdata="$folder/.part-$now" --format=tar --gzip --wal-method=stream --checkpoint=fast --no-password
 pg_verifybackup --no-parse-wal "$folder/.part-$now"
 mv "$folder/.part-$now" "$folder/$now"
+# pg_basebackup lets nobody else read; whoever copies the volume away is of its group.
+find "$folder" -user "$(id -u)" -exec chmod g+rX {} +
 sync "$folder"
 echo "made $folder/$now, $(du -sh "$folder/$now" | cut -f1)"
 

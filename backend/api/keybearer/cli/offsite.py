@@ -86,6 +86,8 @@ def _bucket(url: str) -> Bucket:
 
 def _described(stored: Stored) -> list[str]:
     """A line for each folder, and one for each file that is not there as a whole."""
+    from keybearer.backups.offsite import volume
+
     folders: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for state in stored.whole():
         parent, _, name = state[0].path.rpartition("/")
@@ -94,6 +96,7 @@ def _described(stored: Stored) -> list[str]:
     lines = [
         f"{parent or '.'}: {len(files):,} files, the newest {max(files)[1]} of {max(files)[0]}"
         for parent, files in sorted(folders.items())
+        if not volume.is_empty_folder(f"{parent}/{max(files)[1]}")
     ]
     lines += [f"not there as a whole: {path}" for path in sorted(set(stored.paths()) - whole)]
     return lines or ["There is nothing in it."]

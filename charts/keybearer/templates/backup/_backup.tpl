@@ -1,7 +1,7 @@
 {{/* {root, component, user, restart?}: the head of a pod that mounts the backup volume. Its files belong to group 999. */}}
 {{- define "keybearer.backupPod" -}}
 {{- $scheduling := .root.Values.backup.scheduling -}}
-{{- if and (include "keybearer.archivesWal" .root) (eq .root.Values.backup.persistence.accessMode "ReadWriteOnce") -}}
+{{- if and (include "keybearer.archivesWal" .root) (not (include "keybearer.pulls" .root)) (eq .root.Values.backup.persistence.accessMode "ReadWriteOnce") -}}
 {{- /* Such a volume is mounted on one node, the database's. */ -}}
 {{- $database := dict "matchLabels" (include "keybearer.selector" (dict "root" .root "component" "postgres") | fromYaml) -}}
 {{- $beside := dict "podAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (list (dict "topologyKey" "kubernetes.io/hostname" "labelSelector" $database))) -}}

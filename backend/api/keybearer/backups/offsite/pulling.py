@@ -31,8 +31,7 @@ class Pulled:
 
 def pull(bucket: Bucket, folder: Path, keyring: Keyring, tell: Tell = lambda _: None) -> Pulled:
     """Raises BackupError; what was brought back until then is whole, and not fetched again."""
-    with file_errors(folder, "read"):
-        volume.adopt(bucket, folder)
+    volume.adopt(bucket, folder)
     stored = Stored.of(bucket)
     wanted = list(stored.whole())
     left_out = sorted(set(stored.paths()) - {state[0].path for state in wanted})
@@ -47,7 +46,8 @@ def pull(bucket: Bucket, folder: Path, keyring: Keyring, tell: Tell = lambda _: 
             size = sum(each.result() for each in fetched)
         finally:
             workers.shutdown(cancel_futures=True)
-    return Pulled(len(wanted), size, tuple(left_out))
+    files = sum(not volume.is_empty_folder(state[0].path) for state in wanted)
+    return Pulled(files, size, tuple(left_out))
 
 
 def _fetch(bucket: Bucket, folder: Path, keyring: Keyring, state: Sequence[Piece]) -> int:

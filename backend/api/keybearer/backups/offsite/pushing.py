@@ -56,7 +56,8 @@ class Push:
             except BackupError as error:
                 problems.append(str(error))
             else:
-                done, size = done + (sent is not None), size + (sent or 0)
+                done += sent is not None and not volume.is_empty_folder(path)
+                size += sent or 0
         removed = self._remove_old(files, stored, keyring)
         if problems:
             raise BackupError(f"{problems[0]} ({len(problems)} files of {self._folder} are not in the bucket.)")

@@ -16,7 +16,7 @@ from keybearer.backups.offsite.bucket import Bucket
 from keybearer.kit.files import sync_folder
 
 MARK = "offsite.json"
-_NOT_OURS = frozenset({MARK, "lost+found"})
+_FILE_SYSTEMS_OWN = "lost+found"
 _URGENT = ("wal/", "erasures/")
 _TIDIED = frozenset({"archives", "base", "wal"})
 # Stands for a folder without files: that of the erasure log says so that nobody left.
@@ -41,7 +41,7 @@ def scan(folder: Path) -> dict[str, File]:
         at = waiting.pop()
         try:
             with file_errors(at, "read"):
-                entries = sorted(os.scandir(at), key=lambda entry: entry.name)
+                entries = [entry for entry in os.scandir(at) if _is_ours(folder, entry)]
         except BackupError:
             if at.exists():
                 raise
@@ -50,13 +50,16 @@ def scan(folder: Path) -> dict[str, File]:
             path = f"{at.relative_to(folder).as_posix()}{_EMPTY}"
             found[path] = File(path, 0, pieces.written_at(0))
         for entry in entries:
-            if entry.name.startswith(".") or (at == folder and entry.name in _NOT_OURS):
-                continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(Path(entry.path))
             elif (file := _file(folder, entry)) is not None:
                 found[file.path] = file
     return found
+
+
+def _is_ours(folder: Path, entry: "os.DirEntry[str]") -> bool:
+    is_mark = Path(entry.path) == folder / MARK
+    return not (entry.name.startswith(".") or entry.name == _FILE_SYSTEMS_OWN or is_mark)
 
 
 def _file(folder: Path, entry: "os.DirEntry[str]") -> File | None:
@@ -126,7 +129,7 @@ def adopt(bucket: Bucket, folder: Path) -> None:
     own, other = _own_mark(folder), _mark_in(bucket)
     if other is None:
         raise BackupError(f"There are no backups in {bucket.address}. Check the address.")
-    if own is None and not any(path.name not in _NOT_OURS for path in folder.iterdir()):
+    if own is None and all(is_empty_folder(path) for path in scan(folder)):
         _write_mark(folder, other)
     elif own != other:
         raise BackupError(
