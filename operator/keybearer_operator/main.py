@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import httpx2
 import kopf
 import structlog
 from prometheus_client import start_http_server
@@ -14,6 +15,7 @@ from keybearer_operator.controller import Controller
 from keybearer_operator.kube import ApiError, Kube, connected
 from keybearer_operator.lease import Lease
 from keybearer_operator.login import login
+from keybearer_operator.rotation import reconcile as rotations
 from keybearer_operator.settings import Settings, SettingsError, read
 from keybearer_operator.work import Work
 
@@ -21,8 +23,8 @@ log = structlog.get_logger(__name__)
 
 _LOOK_FOR_KINDS_SECONDS = 5.0
 
-_CONTROLLERS: Sequence[Callable[[Kube, Lease], Controller]] = ()
-"""What the operator serves: `rotation.controller`, `pools.controller`."""
+_CONTROLLERS: Sequence[Callable[[Kube, Lease, httpx2.AsyncClient], Controller]] = (rotations.make,)
+"""What the operator serves. Each gets the access to the API server, the Lease, and a client that leads to pods."""
 
 
 def main() -> None:
@@ -40,9 +42,10 @@ def main() -> None:
 async def run(settings: Settings) -> None:
     """Until a signal ends it. Raises where a part of it ended by itself, so that the pod is started again."""
     start_http_server(settings.metrics_port)
-    async with connected(login) as kube:
+    pods = httpx2.AsyncClient(trust_env=False, follow_redirects=False)
+    async with connected(login) as kube, pods:
         lease = Lease(kube, settings.namespace)
-        served = [make(kube, lease) for make in _CONTROLLERS]
+        served = [make(kube, lease, pods) for make in _CONTROLLERS]
         await _wait_for_kinds(kube, served)
         works = [
             (each, Work(each.resource.kind, each.reconcile, lease, workers=each.workers, resync=each.resync))

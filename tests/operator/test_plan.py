@@ -347,7 +347,7 @@ class World:
             self.job_ends(0)
             self.now += MINUTE
             seen = self.seen()
-            if not acted and not busy and plan.plan(seen) == [] and plan.step(seen) is Step.IDLE:
+            if not (acted or busy or plan.plan(seen)) and plan.step(seen) is Step.IDLE and plan.converged(seen):
                 break
         self.say()
 

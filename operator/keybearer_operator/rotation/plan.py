@@ -101,8 +101,9 @@ def next_rotation(seen: Observed, state: State) -> datetime | None:
 
 
 def job_name(seen: Observed, state: State, purpose: Purpose, about: str) -> str:
-    """The same for the same work, so that a second start finds the first one's."""
-    digest = hashlib.sha256(f"{purpose} {about} {state.attempt}".encode()).hexdigest()[:10]
+    """The same for the same work, so that a second start finds the first one's; another in the next rotation."""
+    about_what = f"{purpose} {about} {state.rotated.isoformat()} {state.attempt}"
+    digest = hashlib.sha256(about_what.encode()).hexdigest()[:10]
     return f"{seen.name[:40].rstrip('-.')}-{purpose}-{digest}"
 
 
@@ -235,8 +236,7 @@ def _retire(seen: Observed, state: State, key_id: str) -> list[Action]:
 def _retiring_job(seen: Observed, state: State, key_id: str) -> StartJob:
     if seen.spec.type is Type.POSTGRES_USER:
         within = str(int(seen.spec.maximum.total_seconds()))
-        # The same login ends every second time.
-        name = job_name(seen, state, Purpose.END_LOGIN, f"{key_id} {state.rotated.isoformat()}")
+        name = job_name(seen, state, Purpose.END_LOGIN, key_id)
         return StartJob(name, Purpose.END_LOGIN, ("keys", "end-login", "--login", key_id, "--within", within))
     name = job_name(seen, state, Purpose.RETIRE, key_id)
     return StartJob(name, Purpose.RETIRE, ("keys", "retire", key_id))

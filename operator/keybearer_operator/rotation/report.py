@@ -125,6 +125,11 @@ def _stuck(seen: Observed, step: Step, blocked: str) -> Trouble | None:
     state = seen.content.state if seen.content else None
     if state is None:
         return None
+    cannot = [
+        f"{name} ({job.message})" for name, job in seen.jobs.items() if job.phase is Phase.RUNNING and job.message
+    ]
+    if cannot:
+        return Trouble("JobNotStarting", f"A Job's pod cannot start: {_names(cannot)}. See `kubectl describe` of it.")
     if state.failures >= 2:
         return Trouble("JobFailing", f"{_failing(step)} failed {state.failures} times. {_JOBS}")
     if blocked and step is not Step.IDLE:
