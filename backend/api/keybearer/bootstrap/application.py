@@ -20,6 +20,7 @@ from keybearer.kit.settings import Settings
 from keybearer.ledger import routes as ledger
 from keybearer.providers import routes as providers
 from keybearer.proxy import routes as proxy
+from keybearer.rooms import routes as rooms
 from keybearer.sessions import routes as sessions
 from keybearer.sessions.hot import HotMe
 from keybearer.signin import routes as signin
@@ -95,6 +96,7 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
         ledger.routes(services.ledger_reading),
         events.routes(services.events, services.sessions.on_end),
         proxy.routes(services.proxy),
+        rooms.routes(services.rooms),
     ):
         app.include_router(router, prefix="/api")
 

@@ -35,6 +35,7 @@ from keybearer.providers import catalogue
 from keybearer.providers.catalogue import Catalogue
 from keybearer.providers.service import Providers
 from keybearer.proxy.service import Proxy
+from keybearer.rooms.service import LiveKit, Rooms
 from keybearer.sessions.background import SeenFlusher
 from keybearer.sessions.cache import BearerCache
 from keybearer.sessions.cookies import SessionCookie
@@ -78,6 +79,7 @@ class Services:
     grant_use: LastUse
     proxy: Proxy
     sign_in: SignIn
+    rooms: Rooms
     outbound: Outbound
     owner: str
 
@@ -139,6 +141,7 @@ def build(settings: Settings) -> Services:
         grant_use=grant_use,
         proxy=proxy,
         sign_in=sign_in,
+        rooms=Rooms(_livekit(settings)),
         outbound=outbound,
         owner=owner,
     )
@@ -160,6 +163,11 @@ def _reloader(settings: Settings, db: Database, login: Login, keys: Keys, signin
     if settings.database_credentials_dir is not None:
         sources.append(Source("login", settings.database_credentials_dir, login.take))
     return Reloader(sources)
+
+
+def _livekit(settings: Settings) -> LiveKit | None:
+    url, key, secret = settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret
+    return LiveKit(url, key, secret) if url and key and secret else None
 
 
 @asynccontextmanager

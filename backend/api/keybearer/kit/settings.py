@@ -39,6 +39,9 @@ class Settings:
     log_format: str = "auto"
     log_sql: bool = False
     public_docs: bool = False
+    livekit_url: str | None = None
+    livekit_api_key: str | None = None
+    livekit_api_secret: str | None = field(repr=False, default=None)
     ui_dir: Path | None = None
 
     @property
@@ -77,8 +80,23 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         log_format=source.choice("LOG_FORMAT", "auto", ("auto", "json", "console")),
         log_sql=source.flag("LOG_SQL"),
         public_docs=source.flag("PUBLIC_DOCS"),
+        livekit_url=_livekit_url(source),
+        livekit_api_key=source.text("LIVEKIT_API_KEY"),
+        livekit_api_secret=source.text("LIVEKIT_API_SECRET"),
         ui_dir=source.path("UI_DIR"),
     )
+
+
+def _livekit_url(source: "_Source") -> str | None:
+    """Without one, there are no rooms, and the key may be there all the same."""
+    url = source.text("LIVEKIT_URL")
+    if url is None:
+        return None
+    if urlsplit(url).scheme not in {"ws", "wss"} or not urlsplit(url).hostname:
+        raise ConfigurationError("KEYBEARER_LIVEKIT_URL must look like wss://livekit.example.com")
+    for name in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
+        source.required(name)
+    return url
 
 
 def migration_database_url(environment: Mapping[str, str] = os.environ) -> str:

@@ -1,0 +1,1 @@
+"""Rooms of a LiveKit server, where people and agents talk."""
