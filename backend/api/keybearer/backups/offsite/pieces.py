@@ -8,6 +8,7 @@ next piece. The name is sealed in again, so that no object can stand in for anot
 
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -67,13 +68,19 @@ def seal(piece: Piece, content: bytes, keyring: Keyring) -> bytes:
     return sealed.getvalue()
 
 
-def opened(piece: Piece, sealed: bytes, keyring: Keyring) -> bytes:
-    """Raises BackupError where the keyring lacks the key, or anything but this very piece was sealed there."""
+def opened(piece: Piece, sealed: bytes, keyring: Keyring) -> Iterator[bytes]:
+    """The content in parts. Raises BackupError where the keyring lacks the key, or anything but this very piece was
+    sealed there, at the latest at its end.
+    """
     file = io.BytesIO(sealed)
     try:
         header = Header.read(file)
-        kek = keyring.key(header.key_id)
-        name, _, content = b"".join(sealing.opened(file, header, kek)).partition(b"\n")
+        parts = sealing.opened(file, header, keyring.key(header.key_id))
+        name, _, content = next(parts).partition(b"\n")
+        if name != piece.name.encode():
+            raise _damaged(piece)
+        yield content
+        yield from parts
     except UnknownKey:
         raise BackupError(
             f"{piece.path} is encrypted under the key {piece.key_id}, which KEYBEARER_KEYRING_DIR does not hold. Bring "
@@ -81,9 +88,6 @@ def opened(piece: Piece, sealed: bytes, keyring: Keyring) -> bytes:
         ) from None
     except BackupError as error:
         raise _damaged(piece) from error
-    if name != piece.name.encode():
-        raise _damaged(piece)
-    return content
 
 
 def _damaged(piece: Piece) -> BackupError:

@@ -63,7 +63,8 @@ def _fetch(bucket: Bucket, folder: Path, keyring: Keyring, state: Sequence[Piece
             return 0
     with archives.new(path) as (unfinished, file), file_errors(unfinished, "written"):
         for piece in state:
-            file.write(pieces.opened(piece, _content(bucket, piece), keyring))
+            for part in pieces.opened(piece, _content(bucket, piece), keyring):
+                file.write(part)
         file.flush()
         os.fchmod(file.fileno(), _FILE_MODE)
         os.utime(file.fileno(), ns=(written, written))
