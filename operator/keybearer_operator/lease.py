@@ -1,8 +1,8 @@
 """Of two operators at once, one acts: a Lease of coordination.k8s.io.
 
 The holder counts its time from before it asked for it, the others from when they saw it change, each by its own
-monotonic clock: no clock of a machine is believed. Between the holder's end and the others' beginning lie `_MARGIN`
-seconds, longer than a write that was sent in time may take to arrive; what must never happen twice has a
+monotonic clock: no clock of a machine is believed. Between the holder's end and the others' beginning lies a third of
+the Lease's time, for writes that were sent in time and are still under way; what must never happen twice has a
 resourceVersion as a precondition besides.
 """
 
@@ -24,9 +24,7 @@ from keybearer_operator.kube import LEASES, ApiError, Conflict, Kube, Object
 
 log = structlog.get_logger(__name__)
 
-DURATION_SECONDS: Final = 12
-RENEW_SECONDS: Final = 2.0
-_MARGIN = 4.0
+SECONDS: Final = 12
 
 _LEADING = Gauge("keybearer_operator_leading", "1 where this process holds the Lease and acts.")
 
@@ -42,8 +40,19 @@ class _Seen:
 
 
 class Lease:
-    def __init__(self, kube: Kube, namespace: str, name: str = names.MANAGER, identity: str | None = None) -> None:
+    """Held for two thirds of `seconds` after each renewal, and renewed every sixth."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        namespace: str,
+        *,
+        name: str = names.MANAGER,
+        identity: str | None = None,
+        seconds: int = SECONDS,
+    ) -> None:
         self._kube = kube
+        self._seconds = seconds
         self._namespace = namespace
         self._name = name
         self.identity = identity or f"{socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
@@ -69,7 +78,7 @@ class Lease:
         try:
             while True:
                 await self._renew()
-                await asyncio.sleep(RENEW_SECONDS)
+                await asyncio.sleep(self._seconds / 6)
         finally:
             await self._release()
 
@@ -78,12 +87,12 @@ class Lease:
         asked = time.monotonic()
         try:
             # Shorter than the Lease, so that one lost answer does not cost it.
-            taken = await asyncio.wait_for(self._take(asked), timeout=DURATION_SECONDS / 3)
+            taken = await asyncio.wait_for(self._take(asked), timeout=self._seconds / 3)
         except (ApiError, TimeoutError) as error:
             log.warning("lease.not_renewed", error=str(error) or type(error).__name__, held=was_held)
             taken = False
         if taken:
-            self._held_until = asked + DURATION_SECONDS - _MARGIN
+            self._held_until = asked + self._seconds * 2 / 3
             self._held.set()
         if self.held() != was_held:
             log.info("lease.taken" if self.held() else "lease.lost", name=self._name, identity=self.identity)
@@ -109,7 +118,7 @@ class Lease:
         version = lease["metadata"]["resourceVersion"]
         if self._seen is None or self._seen.version != version:
             self._seen = _Seen(version, time.monotonic())
-        lasts: float = spec.get("leaseDurationSeconds", DURATION_SECONDS)
+        lasts: float = spec.get("leaseDurationSeconds", self._seconds)
         return now - self._seen.at > lasts
 
     def _document(self, lease: Object) -> Object:
@@ -121,7 +130,7 @@ class Lease:
             "metadata": lease.get("metadata", {"name": self._name, "namespace": self._namespace}),
             "spec": {
                 "holderIdentity": self.identity,
-                "leaseDurationSeconds": DURATION_SECONDS,
+                "leaseDurationSeconds": self._seconds,
                 "acquireTime": spec.get("acquireTime", moment) if ours else moment,
                 "renewTime": moment,
                 "leaseTransitions": spec.get("leaseTransitions", 0) + (0 if ours or not lease else 1),
