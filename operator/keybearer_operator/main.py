@@ -1,6 +1,7 @@
 """`python -m keybearer_operator`: the whole operator, from its settings to its end."""
 
 import asyncio
+import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -84,16 +85,19 @@ def _registry(works: Sequence[tuple[Controller, Work]]) -> kopf.OperatorRegistry
 
 async def _watch(registry: kopf.OperatorRegistry, settings: Settings) -> None:
     """kopf watches, probes and listens for signals; it writes nothing: no finalizers, no annotations, no events."""
-    kopf_settings = kopf.OperatorSettings()
-    kopf_settings.peering.standalone = True
-    kopf_settings.posting.enabled = False
-    # Rights in one namespace suffice: kinds and namespaces are not watched.
-    kopf_settings.scanning.disabled = True
-    kopf_settings.networking.connect_timeout = 10
-    kopf_settings.watching.server_timeout = 240
+    defaults = kopf.OperatorSettings()
+    kopf_settings = dataclasses.replace(
+        defaults,
+        posting=dataclasses.replace(defaults.posting, enabled=False),
+        # Rights in one namespace suffice: kinds and namespaces are not watched.
+        scanning=dataclasses.replace(defaults.scanning, disabled=True),
+        networking=dataclasses.replace(defaults.networking, connect_timeout=10),
+        watching=dataclasses.replace(defaults.watching, server_timeout=240),
+    )
     await kopf.operator(
         registry=registry,
         settings=kopf_settings,
+        standalone=True,
         namespaces=[settings.namespace],
         liveness_endpoint=f"http://0.0.0.0:{settings.health_port}/healthz",
     )
