@@ -16,6 +16,7 @@ from keybearer_operator.controller import Controller
 from keybearer_operator.kube import ApiError, Kube, connected
 from keybearer_operator.lease import Lease
 from keybearer_operator.login import login
+from keybearer_operator.pools import reconcile as pools
 from keybearer_operator.rotation import reconcile as rotations
 from keybearer_operator.settings import Settings, SettingsError, read
 from keybearer_operator.work import Work
@@ -24,7 +25,10 @@ log = structlog.get_logger(__name__)
 
 _LOOK_FOR_KINDS_SECONDS = 5.0
 
-_CONTROLLERS: Sequence[Callable[[Kube, Lease, httpx2.AsyncClient], Controller]] = (rotations.make,)
+_CONTROLLERS: Sequence[Callable[[Kube, Lease, httpx2.AsyncClient], Controller]] = (
+    rotations.make,
+    pools.make,
+)
 """What the operator serves. Each gets the access to the API server, the Lease, and a client that leads to pods."""
 
 
@@ -43,10 +47,10 @@ def main() -> None:
 async def run(settings: Settings) -> None:
     """Until a signal ends it. Raises where a part of it ended by itself, so that the pod is started again."""
     start_http_server(settings.metrics_port)
-    pods = httpx2.AsyncClient(trust_env=False, follow_redirects=False)
-    async with connected(login) as kube, pods:
+    to_pods = httpx2.AsyncClient(trust_env=False, follow_redirects=False)
+    async with connected(login) as kube, to_pods:
         lease = Lease(kube, settings.namespace)
-        served = [make(kube, lease, pods) for make in _CONTROLLERS]
+        served = [make(kube, lease, to_pods) for make in _CONTROLLERS]
         await _wait_for_kinds(kube, served)
         works = [
             (each, Work(each.resource.kind, each.reconcile, lease, workers=each.workers, resync=each.resync))

@@ -19,7 +19,7 @@ from keybearer_operator.rotation import material
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
-CRD = Path(__file__).parents[2] / "charts/keybearer/files/crds/secretrotation.yaml"
+CRDS = Path(__file__).parents[2] / "charts/keybearer/files/crds"
 
 # What the backend does, as far as a rotation sees it: `serve` answers for the mounted folders, and Jobs run `keys …`.
 CONSUMER = """
@@ -74,8 +74,8 @@ class Operators:
 
 @pytest.fixture(scope="module")
 def crd() -> None:
-    run("kubectl", "apply", "-f", str(CRD))
-    run("kubectl", "wait", "--for=condition=Established", "crd/secretrotations.keybearer.dev", "--timeout=30s")
+    run("kubectl", "apply", "-f", str(CRDS))
+    run("kubectl", "wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=30s")
 
 
 @pytest.fixture(scope="module")
@@ -167,25 +167,22 @@ def test_of_two_operators_one_acts_and_the_other_takes_over(namespace, operators
 
 def test_a_pod_that_never_acknowledges_degrades_it_and_the_old_key_stays(namespace, operators):
     operators.start()
-    silent = deployment(name="backend-silent")
-    silent["spec"]["template"]["spec"]["containers"][0]["args"] = ["sleep"]
-    silent["spec"]["template"]["spec"]["containers"][0]["command"] = ["python", "-c", "import time; time.sleep(1e6)"]
-    namespace.apply(silent)
-    namespace.rolled_out("deployment/backend-silent")
-    rotate(namespace, "late", "AESKeyring", secret="keyring", overlap={"max": "5s"})
-    consumers = [{"kind": "Deployment", "name": name} for name in ("backend", "backend-silent")]
-    namespace.kubectl("patch", "sr/late", "--type=merge", "-p", json.dumps({"spec": {"consumers": consumers[:1]}}))
+    rotate(namespace, "late", "AESKeyring", secret="keyring", overlap={"min": "10s", "max": "10s"})
     idle(namespace, "late")
     before = status(namespace, "late")["activeKeyID"]
     ask(namespace, "late", "now")
     namespace.until(lambda: status(namespace, "late").get("step") == "Staged")
-    namespace.kubectl("patch", "sr/late", "--type=merge", "-p", json.dumps({"spec": {"consumers": consumers}}))
+    consumers = [{"kind": "Deployment", "name": name} for name in ("backend", "backend-silent")]
+    name_consumers(namespace, "late", consumers)
+    silent = deployment(name="backend-silent")
+    silent["spec"]["template"]["spec"]["containers"][0]["command"] = ["python", "-c", "import time; time.sleep(1e6)"]
+    namespace.apply(silent)
     degraded = waits_for(namespace, "late", "Degraded", "ConsumersNotConverged")
     assert "backend-silent-" in degraded["message"]
     assert "ConsumersNotConverged" in namespace.kubectl("describe", "sr/late")
     assert before in namespace.get("secret", "keyring")["data"]
+    name_consumers(namespace, "late", consumers[:1])
     namespace.kubectl("delete", "deployment", "backend-silent")
-    namespace.kubectl("patch", "sr/late", "--type=merge", "-p", json.dumps({"spec": {"consumers": consumers[:1]}}))
     rotated(namespace, "late", before)
 
 
@@ -265,7 +262,12 @@ def rotate(namespace: Namespace, name: str, kind: str, *, secret: str = "", **ch
 
 
 def ask(namespace: Namespace, name: str, value: str) -> None:
-    namespace.kubectl("annotate", "--overwrite", f"sr/{name}", f"keybearer.dev/rotate-now={value}")
+    namespace.kubectl("annotate", "--overwrite", f"sr/{name}", f"keybearer.dev/rotate-now={name}-{value}")
+
+
+def name_consumers(namespace: Namespace, name: str, consumers: list[dict[str, str]]) -> None:
+    patch = json.dumps({"spec": {"consumers": consumers}})
+    namespace.kubectl("patch", f"sr/{name}", "--type=merge", "-p", patch)
 
 
 def status(namespace: Namespace, name: str) -> dict[str, Any]:
