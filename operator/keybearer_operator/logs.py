@@ -26,5 +26,5 @@ def configure(level: str) -> None:
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove, renderer]))
     logging.basicConfig(level=number, handlers=[handler], force=True)
-    for chatty in ("httpx2", "httpcore2", "kopf.objects", "kopf._core.engines.posting"):
+    for chatty in ("httpx2", "httpcore2", "aiohttp.access", "kopf.objects", "kopf._core.engines.posting"):
         logging.getLogger(chatty).setLevel(max(number, logging.WARNING))
