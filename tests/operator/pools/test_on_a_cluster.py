@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 import copy
 import os
+import subprocess
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from uuid import uuid4
 
 import httpx2
@@ -24,6 +26,7 @@ from keybearer_operator.work import Work
 pytestmark = [pytest.mark.cluster, pytest.mark.enable_socket, pytest.mark.timeout(300)]
 
 TAG = os.environ.get("KEYBEARER_TEST_TAG", "dev")
+CRD = Path(__file__).parents[3] / "charts/keybearer/files/crds/agentpool.yaml"
 PATIENCE = 60.0
 WORKER = """
 import json, os, signal, threading, http.server
@@ -66,6 +69,12 @@ POOL: Object = {
         },
     },
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kind() -> None:
+    """Of this working tree."""
+    subprocess.run(["kubectl", "apply", "--server-side", "--force-conflicts", "-f", CRD], check=True)
 
 
 @pytest.fixture
