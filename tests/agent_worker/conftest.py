@@ -42,6 +42,7 @@ class Worker:
 
     process: asyncio.subprocess.Process
     url: str
+    metrics_url: str
     log: Path
 
     async def active_jobs(self) -> int:
@@ -123,7 +124,7 @@ async def start_worker(livekit: LiveKit, tmp_path: Path) -> AsyncIterator[Callab
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(jobs_per_worker: int = 1, **environment: str) -> Worker:
-            port = _free(socket.SOCK_STREAM)
+            port, metrics_port = _free(socket.SOCK_STREAM), _free(socket.SOCK_STREAM)
             log = tmp_path / f"worker-{port}.log"
             with log.open("w") as out:
                 process = await asyncio.create_subprocess_exec(
@@ -134,6 +135,7 @@ async def start_worker(livekit: LiveKit, tmp_path: Path) -> AsyncIterator[Callab
                         "PATH": os.environ["PATH"],
                         "HOME": str(tmp_path),
                         "KEYBEARER_WORKER_PORT": str(port),
+                        "KEYBEARER_METRICS_PORT": str(metrics_port),
                         "KEYBEARER_JOBS_PER_WORKER": str(jobs_per_worker),
                         **livekit.environment,
                         **environment,
@@ -143,7 +145,8 @@ async def start_worker(livekit: LiveKit, tmp_path: Path) -> AsyncIterator[Callab
                     start_new_session=True,
                 )
             stack.push_async_callback(_killed, process, log)
-            worker = Worker(process, f"http://127.0.0.1:{port}", log)
+            metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
+            worker = Worker(process, f"http://127.0.0.1:{port}", metrics_url, log)
             await worker.until_logged("registered worker")
             return worker
 
