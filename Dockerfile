@@ -1,4 +1,4 @@
-# The project's images, a target each: backend, frontend-proxy, and for development sandbox.
+# The project's images, a target each: backend, frontend-proxy, operator, agent, and for development sandbox.
 ARG PYTHON=3.12-slim-bookworm
 ARG NODE=24-bookworm-slim
 ARG NGINX=1.30
@@ -36,6 +36,16 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     uv sync --frozen --no-dev --no-editable --inexact --package keybearer-sandbox \
     && rm -f /opt/keybearer/.lock
 
+FROM environment AS operator-environment
+COPY operator operator
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --frozen --no-dev --no-editable --package keybearer-operator && rm -f /opt/keybearer/.lock
+
+FROM environment AS agent-environment
+COPY backend/agent backend/agent
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --frozen --no-dev --no-editable --package keybearer-agent --extra worker && rm -f /opt/keybearer/.lock
+
 FROM docker.io/library/python:${PYTHON} AS runtime
 RUN groupadd --gid 10001 keybearer \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin keybearer
@@ -56,6 +66,21 @@ LABEL org.opencontainers.image.title="Keybearer sandbox" \
 EXPOSE 8082
 ENTRYPOINT ["keybearer-sandbox"]
 CMD ["--host", "0.0.0.0", "--port", "8082"]
+
+FROM runtime AS operator
+COPY --from=operator-environment /opt/keybearer /opt/keybearer
+LABEL org.opencontainers.image.title="Keybearer operator" \
+      org.opencontainers.image.description="Rotates Keybearer's keys and runs its agent pools"
+EXPOSE 8080 9090
+ENTRYPOINT ["python", "-m", "keybearer_operator"]
+
+FROM runtime AS agent
+COPY --from=agent-environment /opt/keybearer /opt/keybearer
+LABEL org.opencontainers.image.title="Keybearer agent" \
+      org.opencontainers.image.description="A LiveKit agent that acts for people through Keybearer"
+ENV LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE=0
+EXPOSE 8081
+ENTRYPOINT ["python", "-m", "keybearer_agent.worker"]
 
 FROM docker.io/nginxinc/nginx-unprivileged:${NGINX} AS frontend-proxy
 COPY --from=ui /ui/dist /usr/share/keybearer/ui

@@ -216,7 +216,7 @@ if [ -z "$$builder" ]; then
   fi
 fi
 revision=$$(git rev-parse HEAD 2>/dev/null || echo unknown)
-for target in backend frontend-proxy sandbox; do
+for target in backend frontend-proxy operator agent sandbox; do
   $$builder -t keybearer/$$target:$(TAG) -f Dockerfile --target $$target --build-arg REVISION=$$revision .
 done
 endef

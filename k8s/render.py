@@ -54,6 +54,8 @@ _FILES = (
     (r"ConfigMap/backend", "configmap"),
     (r"ServiceAccount/", "service-account"),
     (r"CronJob/(backup|restore-drill)", "backup-cronjobs"),
+    (r"CustomResourceDefinition/.*", "crds"),
+    (r".*/(operator|offsite)", r"\1"),
     (r"(.*)/frontend-proxy", r"frontend-\1"),
     (r"(.*)/(.+)", r"\2-\1"),
 )

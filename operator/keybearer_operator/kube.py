@@ -46,6 +46,7 @@ class Resource:
 
 PODS: Final = Resource("v1", "pods", "Pod")
 SECRETS: Final = Resource("v1", "secrets", "Secret")
+CONFIG_MAPS: Final = Resource("v1", "configmaps", "ConfigMap")
 EVENTS: Final = Resource("v1", "events", "Event")
 DEPLOYMENTS: Final = Resource("apps/v1", "deployments", "Deployment")
 REPLICA_SETS: Final = Resource("apps/v1", "replicasets", "ReplicaSet")

@@ -11,7 +11,7 @@ import kopf
 import structlog
 from prometheus_client import start_http_server
 
-from keybearer_operator import controller, logs, names
+from keybearer_operator import controller, installed, logs, names
 from keybearer_operator.controller import Controller
 from keybearer_operator.kube import ApiError, Kube, connected
 from keybearer_operator.lease import Lease
@@ -62,6 +62,10 @@ async def run(settings: Settings) -> None:
             *(work.run() for _, work in works),
             *(_resync(kube, each, work, settings.namespace) for each, work in works),
         ]
+        if settings.rotations_dir is not None:
+            background.append(
+                installed.keep(kube, lease, settings.namespace, settings.rotations_dir, settings.rotations_owner)
+            )
         tasks = [asyncio.create_task(each) for each in background]
         watching = asyncio.create_task(_watch(registry, settings))
         try:

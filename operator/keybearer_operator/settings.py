@@ -14,11 +14,16 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`namespace`: the one whose objects it reconciles, and where its Lease is. Ports: 0 takes any free one."""
+    """`namespace`: the one whose objects it reconciles, and where its Lease is. Ports: 0 takes any free one.
+
+    `rotations_dir`: files with the SecretRotations that the installation asks for, of the ConfigMap `rotations_owner`.
+    """
 
     namespace: str
     metrics_port: int = 9090
     health_port: int = 8080
+    rotations_dir: Path | None = None
+    rotations_owner: str = ""
     log_level: str = "info"
 
 
@@ -27,10 +32,18 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     namespace = environment.get("KEYBEARER_OPERATOR_NAMESPACE") or _own_namespace()
     if not namespace:
         raise SettingsError("KEYBEARER_OPERATOR_NAMESPACE is not set: the namespace whose objects the operator serves.")
+    folder = environment.get("KEYBEARER_OPERATOR_ROTATIONS_DIR")
+    owner = environment.get("KEYBEARER_OPERATOR_ROTATIONS_OWNER", "")
+    if folder and not owner:
+        raise SettingsError(
+            "KEYBEARER_OPERATOR_ROTATIONS_OWNER is not set: the ConfigMap that KEYBEARER_OPERATOR_ROTATIONS_DIR shows."
+        )
     return Settings(
         namespace=namespace,
         metrics_port=_port(environment, "KEYBEARER_OPERATOR_METRICS_PORT", 9090),
         health_port=_port(environment, "KEYBEARER_OPERATOR_HEALTH_PORT", 8080),
+        rotations_dir=Path(folder) if folder else None,
+        rotations_owner=owner,
         log_level=_level(environment),
     )
 

@@ -38,20 +38,20 @@ def of_files(*names: str) -> set[str]:
 @pytest.mark.parametrize(
     ("values", "more"),
     [
-        ({}, {"database", "backup", "restore-drill", "operator"}),
-        ({"operator": {"enabled": False}}, {"database", "backup", "restore-drill"}),
-        ({"postgres": {"exporter": {"enabled": False}}}, {"backup", "restore-drill", "operator"}),
-        ({"database": {"mode": "cnpg"}}, {"database-cnpg", "backup", "restore-drill", "operator"}),
+        ({}, ["database", "backup", "restore-drill", "operator"]),
+        ({"operator": {"enabled": False}}, ["database", "backup", "restore-drill"]),
+        ({"postgres": {"exporter": {"enabled": False}}}, ["backup", "restore-drill", "operator"]),
+        ({"database": {"mode": "cnpg"}}, ["database-cnpg", "backup", "restore-drill", "operator"]),
         (
             {"database": {"mode": "external", "external": {"existingSecret": "db"}}},
-            {"backup", "restore-drill", "operator"},
+            ["backup", "restore-drill", "operator"],
         ),
-        ({"backup": {"drill": {"enabled": False}}}, {"database", "backup", "operator"}),
-        ({"backup": {"enabled": False}}, {"database", "operator"}),
+        ({"backup": {"drill": {"enabled": False}}}, ["database", "backup", "operator"]),
+        ({"backup": {"enabled": False}}, ["database", "operator"]),
     ],
     ids=str,
 )
-def test_alerts_are_those_of_what_there_is(values: dict[str, Any], more: set[str]) -> None:
+def test_alerts_are_those_of_what_there_is(values: dict[str, Any], more: list[str]) -> None:
     found = {rule["alert"] for rule in rules(monitored(values)) if "alert" in rule}
 
     assert found == of_files(*ALWAYS, *more)

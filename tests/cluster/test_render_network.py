@@ -15,11 +15,13 @@ DEFAULT = """
 all                                                    -> dns node-dns              UDP/53 TCP/53
 outside                                                -> frontend-proxy            TCP/8080
 frontend-proxy                                         -> backend                   TCP/8080
-backend migrate prune backup restore-drill test        -> postgres                  TCP/5432
+backend migrate prune keys backup restore-drill test   -> postgres                  TCP/5432
 backend                                                -> valkey                    TCP/6379
 backend                                                -> internet                  TCP/443
-secrets                                                -> internet private metadata TCP/443 TCP/6443
-secrets                                                -> office node-dns           TCP/443 TCP/6443
+secrets operator                                       -> internet private metadata TCP/443 TCP/6443
+secrets operator                                       -> office node-dns           TCP/443 TCP/6443
+operator                                               -> backend                   TCP/9090
+operator                                               -> worker                    TCP/8081
 test                                                   -> frontend-proxy            TCP/8080
 test                                                   -> outside                   TCP/80 TCP/443
 """
@@ -32,8 +34,8 @@ livekit                                                -> internet private metad
 livekit                                                -> office node-dns           any
 livekit                                                -> internet6 private6        any
 backend                                                -> internet6                 TCP/443
-secrets                                                -> internet6 private6        TCP/443 TCP/6443
-monitoring                                             -> backend                   TCP/9090
+secrets operator                                       -> internet6 private6        TCP/443 TCP/6443
+monitoring                                             -> backend operator          TCP/9090
 monitoring                                             -> postgres                  TCP/9187
 monitoring                                             -> valkey                    TCP/9121
 """
@@ -64,6 +66,11 @@ OUTSIDE = [
     End("monitoring", namespace="monitoring", labels={"app": "prometheus"}),
     End("agent", namespace="kb", labels={"app": "agent"}),
     End("stranger", namespace="kb", labels={"app": "stranger"}),
+    End(
+        "worker",
+        namespace="kb",
+        labels={"keybearer.dev/role": "worker"},
+    ),
     # As labelled as ours, in another namespace.
     End(
         "impostor",
@@ -87,21 +94,21 @@ def test_the_paths_are_these_and_no_others(name: str, table: str) -> None:
     assert flows(rendered(name)) == shortened(set(written(table, ours)))
 
 
-@pytest.mark.parametrize("name", SETS.keys() - {"bare"})
+@pytest.mark.parametrize("name", sorted(SETS.keys() - {"bare"}))
 def test_nobody_else_reaches_database_cache_and_internal_ports(name: str) -> None:
     found = flows(rendered(name))
 
     # CloudNativePG's operator asks its servers at 8000.
     assert {source for source, target, port in found if target == "postgres" and port != "TCP/8000"} <= {
-        *("backend", "migrate", "prune", "backup", "restore-drill", "test", "monitoring")
+        *("backend", "migrate", "prune", "keys", "backup", "restore-drill", "test", "monitoring")
     }
     assert {source for source, target, _ in found if target == "valkey"} <= {"backend", "monitoring"}
-    assert {source for source, _, port in found if port == "TCP/9090"} <= {"monitoring"}
+    assert {source for source, _, port in found if port == "TCP/9090"} <= {"monitoring", "operator"}
     assert ("backend", "metadata", "TCP/443") not in found
     assert ("backend", "private", "TCP/443") not in found
 
 
-@pytest.mark.parametrize("name", SETS.keys() - {"bare"})
+@pytest.mark.parametrize("name", sorted(SETS.keys() - {"bare"}))
 def test_each_policy_lets_something_through_and_says_what(name: str) -> None:
     for policy in kind(rendered(name), "NetworkPolicy"):
         title = policy["metadata"]["name"].removeprefix("kb-keybearer-")

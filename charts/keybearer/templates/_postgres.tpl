@@ -31,6 +31,7 @@ timezone: UTC
 {{/* Components that may reach the database, separated by spaces. Agents never do. */}}
 {{- define "keybearer.databaseClients" -}}
 backend migrate prune test
+{{- if .Values.operator.enabled }} keys{{ end }}
 {{- if .Values.backup.enabled }} backup{{ if .Values.backup.drill.enabled }} restore-drill{{ end }}{{ end }}
 {{- end }}
 

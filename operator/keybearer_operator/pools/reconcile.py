@@ -27,11 +27,10 @@ _ASK_SECONDS: Final = 5.0
 
 _BAD: Final = {("Available", False), ("ScalingLimited", True), ("BudgetExceeded", True)}
 
-_JOBS = Gauge("keybearer_operator_pool_active_jobs", "Calls in progress in a pool.", ["pool"])
-_WORKERS = Gauge(
-    "keybearer_operator_pool_workers", "Workers of a pool: desired, ready, draining, silent.", ["pool", "state"]
-)
-_LIMITED = Gauge("keybearer_operator_pool_scaling_limited", "1 while a pool may not have what it asks for.", ["pool"])
+_LABELS = ("namespace", "name")
+_JOBS = Gauge("keybearer_pool_jobs", "Calls in progress in a pool.", _LABELS)
+_WORKERS = Gauge("keybearer_pool_workers", "Workers of a pool: ready, draining, silent.", (*_LABELS, "state"))
+_DESIRED = Gauge("keybearer_pool_desired_workers", "Workers that a pool is to have.", _LABELS)
 
 
 class Reconciler:
@@ -91,7 +90,7 @@ class Reconciler:
         status = {**report.fields(seen), "observedGeneration": metadata["generation"], "conditions": merged}
         if seen.deployment_generation:
             status["deploymentGeneration"] = seen.deployment_generation
-        _measure(seen)
+        _measure(Key(pool["metadata"]["namespace"], seen.name), seen)
         if status == before:
             return
         self._lease.require()
@@ -121,20 +120,17 @@ def _pool_of(pod: Object) -> list[Key]:
     return [Key(pod["metadata"]["namespace"], pod["metadata"]["labels"][POOL_LABEL])]
 
 
-def _measure(seen: Observed) -> None:
-    wanted = plan.wanted(seen)
-    _JOBS.labels(seen.name).set(seen.active_jobs)
-    _LIMITED.labels(seen.name).set(not seen.spec.suspend and wanted.demand > plan.ceiling(seen.spec))
+def _measure(key: Key, seen: Observed) -> None:
+    _JOBS.labels(*key).set(seen.active_jobs)
+    _DESIRED.labels(*key).set(plan.wanted(seen).workers)
     for state, count in (
-        ("desired", wanted.workers),
         ("ready", sum(pod.ready for pod in seen.workers)),
         ("draining", len(seen.draining)),
         ("silent", sum(pod.active_jobs is None for pod in seen.pods)),
     ):
-        _WORKERS.labels(seen.name, state).set(count)
+        _WORKERS.labels(*key, state).set(count)
 
 
 def _forget(key: Key) -> None:
-    for gauge in (_JOBS, _LIMITED):
-        gauge.remove_by_labels({"pool": key.name})
-    _WORKERS.remove_by_labels({"pool": key.name})
+    for gauge in (_JOBS, _DESIRED, _WORKERS):
+        gauge.remove_by_labels({"namespace": key.namespace, "name": key.name})

@@ -66,7 +66,8 @@ def _template(seen: Observed) -> dict[str, Any]:
     metadata = written.get("metadata", {})
     # The cluster's autoscaler waits 10 minutes for a pod, however long its grace period is.
     annotations = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", **metadata.get("annotations", {})}
-    labels = {**metadata.get("labels", {}), **selector(seen.name), names.MANAGED_BY: names.MANAGER}
+    ours = {**selector(seen.name), names.MANAGED_BY: names.MANAGER, names.ROLE: "worker"}
+    labels = {**metadata.get("labels", {}), **ours}
     return {"metadata": {"labels": labels, "annotations": annotations}, "spec": _pod(seen.spec, written["spec"])}
 
 

@@ -1,5 +1,6 @@
 """A SecretRotation from one look at the world to the next: observe, plan, do, say."""
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -37,12 +38,11 @@ _WAITING_SECONDS = 1.0
 _DEGRADED_SECONDS = 10.0
 _AT_ONCE = 8
 
-_STEP_SINCE = Gauge(
-    "keybearer_operator_rotation_step_since_seconds", "Unix time at which the present step began.", ["rotation", "step"]
-)
-_LAST = Gauge("keybearer_operator_rotation_last_seconds", "Unix time of the last rotation.", ["rotation"])
-_NEXT = Gauge("keybearer_operator_rotation_next_seconds", "Unix time at which the next one is due.", ["rotation"])
-_DEGRADED = Gauge("keybearer_operator_rotation_degraded", "1 while it cannot go on by itself.", ["rotation"])
+_LABELS = ("namespace", "name", "type")
+_STEP = Gauge("keybearer_rotation_step", "1 for the step that a rotation is at.", (*_LABELS, "step"))
+_AGE = Gauge("keybearer_rotation_age_seconds", "Time since the last rotation.", _LABELS)
+_OVERDUE = Gauge("keybearer_rotation_overdue", "1 where the next rotation is due and has not happened.", _LABELS)
+_DEGRADED = Gauge("keybearer_rotation_degraded", "1 while it cannot go on by itself.", _LABELS)
 
 
 class Reconciler:
@@ -140,21 +140,18 @@ class Reconciler:
     def _measure(self, world: World) -> None:
         seen = world.seen
         state = seen.content.state if seen.content else None
+        labels = (world.rotation["metadata"]["namespace"], seen.name, str(seen.spec.type))
         present = plan.step(seen)
         for step in Step:
-            if step is not present:
-                _remove(_STEP_SINCE, seen.name, str(step))
+            _STEP.labels(*labels, str(step)).set(step is present)
         degraded = next(each for each in report.report(seen).conditions if each.type == "Degraded")
-        _DEGRADED.labels(seen.name).set(bool(degraded.status))
+        _DEGRADED.labels(*labels).set(bool(degraded.status))
         if state is None:
             return
-        _STEP_SINCE.labels(seen.name, str(present)).set(state.since.timestamp())
-        _LAST.labels(seen.name).set(state.rotated.timestamp())
-        due = plan.next_rotation(seen, state)
-        if due is not None:
-            _NEXT.labels(seen.name).set(due.timestamp())
-        else:
-            _remove(_NEXT, seen.name)
+        # Asked for when they are read: nothing happens for weeks between two rotations.
+        rotated, due = state.rotated.timestamp(), plan.next_rotation(seen, state)
+        _AGE.labels(*labels).set_function(lambda: time.time() - rotated)
+        _OVERDUE.labels(*labels).set_function(lambda: float(due is not None and time.time() > due.timestamp()))
 
     def _pause(self, key: Key, world: World) -> float | None:
         """Seconds until the next look. What a pod holds is no event of the API, so it is asked again and again."""
@@ -169,10 +166,8 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self._rotating.discard(key)
-        for gauge in (_LAST, _NEXT, _DEGRADED):
-            _remove(gauge, key.name)
-        for step in Step:
-            _remove(_STEP_SINCE, key.name, str(step))
+        for gauge in (_STEP, _AGE, _OVERDUE, _DEGRADED):
+            gauge.remove_by_labels({"namespace": key.namespace, "name": key.name})
 
 
 def make(kube: Kube, lease: Lease, http: httpx2.AsyncClient) -> Controller:
@@ -185,11 +180,3 @@ def make(kube: Kube, lease: Lease, http: httpx2.AsyncClient) -> Controller:
 
 def _rotates(seen: Observed) -> bool:
     return plan.step(seen) is not Step.IDLE
-
-
-def _remove(gauge: Gauge, *labels: str) -> None:
-    """Whether or not it was there."""
-    try:
-        gauge.remove(*labels)
-    except KeyError:
-        return
