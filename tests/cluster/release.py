@@ -41,6 +41,7 @@ class Release:
         return values_file(
             {
                 "publicUrl": self.url,
+                "crds": {"install": False},
                 "image": {"tag": TAG},
                 "limits": {"requests": "500/second", "signIns": "600/minute"},
                 "sandbox": {"port": self.sandbox_port},
