@@ -108,6 +108,7 @@ def there(store: Store, path: str) -> bool:
     return any(key.startswith(f"kb/{path}/") for key in store.objects)
 
 
+@pytest.mark.long
 async def test_beside_a_database_it_goes_on_whatever_happens(populated: World, volume: Path, store: Store) -> None:
     pulse = populated.folder / "pulse"
     pulse.mkdir()

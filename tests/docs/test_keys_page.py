@@ -57,6 +57,7 @@ def run(site: Installation, process: Process, block: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_the_commands_replace_everything_under_a_server_that_serves(site: Installation) -> None:
     process, browser = site.start(), site.browser()
     site.sign_in(browser)

@@ -44,8 +44,10 @@ def test_every_name_on_the_pages_exists() -> None:
         for page in (Path(__file__).parents[2] / "docs").rglob("*.md")
         for name in re.findall(r"\bKEYBEARER_([A-Z][A-Z_]+[A-Z])\b", page.read_text(encoding="utf-8"))
     }
-    # What `keybearer run` gives a program, what tells the tests where Chromium is, and what a rotation alone reads.
-    others = {"URL", "GRANT", "TEST_CHROMIUM", "NEW_CREDENTIALS_DIR"}
+    # What `keybearer run` gives a program, what tells the tests where programs are, and what a rotation and an
+    # agent's worker alone read.
+    others = {"URL", "GRANT", "TEST_CHROMIUM", "TEST_PROMTOOL", "NEW_CREDENTIALS_DIR"}
+    others |= {"JOBS_PER_WORKER", "DRAIN_SECONDS", "WORKER_PORT", "METRICS_PORT"}
 
     assert named - SECTIONS.keys() <= others
 

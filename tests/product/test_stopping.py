@@ -3,10 +3,12 @@
 import re
 from pathlib import Path
 
+import pytest
 from bench.relay import Relay
 from installation import installed, log_lines
 
 
+@pytest.mark.long
 def test_a_database_that_is_away_holds_no_server_up(postgres_server, module_database, sandbox, tmp_path: Path) -> None:
     """The pod's grace period is 60 s, and a restore waits for the last server to be gone."""
     relay = Relay(postgres_server.socket_folder, tmp_path / "relay")

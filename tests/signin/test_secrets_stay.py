@@ -45,4 +45,6 @@ def test_keys_are_not_in_the_answer_about_keys(site: Site) -> None:
     key = (site.folder / "keyring" / "k1").read_text()
     answer = site.running[0].internal("/internal/keyring").json()
     assert key not in str(answer)
-    assert set(answer) == {"revision", "primary", "keys"}
+    assert set(answer) == {"revision", "primary", "keys", "signing", "database"}
+    assert set(answer["signing"]) == {"revision", "primary", "keys"}
+    assert set(answer["database"]) == {"username"}

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
 from keybearer.backups import archive, settling, store
 from keybearer.backups.archive import Reader
 from keybearer.backups.errors import BackupError
@@ -16,6 +14,7 @@ from keybearer.backups.settling import Domains, Settled
 from keybearer.keys.erasures import Erasure
 from keybearer.keys.keyring import Keyring
 from keybearer.kit.database import Database, Transaction
+from keybearer.kit.errors import Unavailable
 from keybearer.migrations import rebuilding
 
 
@@ -40,7 +39,9 @@ async def restore(
         try:
             async with db.transaction(None) as tx:
                 settled = await _fill(tx, reader, domains, path.name, erasures, tell)
-        except asyncpg.DiskFullError as error:
+        except Unavailable as error:
+            if error.code != "database_full":
+                raise
             raise BackupError(
                 "There is no room left on the database's volume. Give it more, or free some. Nothing was changed."
             ) from error

@@ -24,7 +24,7 @@ class SigningKeyring:
     private: dict[str, Ed25519PrivateKey] = field(repr=False)
     public: dict[str, Ed25519PublicKey] = field(repr=False)
     primary: str
-    digests: dict[str, str]
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def revision(self) -> str:

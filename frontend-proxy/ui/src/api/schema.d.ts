@@ -465,6 +465,26 @@ export interface paths {
         patch: operations["proxy_patch"];
         trace?: never;
     };
+    "/api/auth/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enter a LiveKit room
+         * @description Opens that room alone, for at most six hours, and no longer than the session lasts.
+         */
+        post: operations["make_room_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1296,6 +1316,43 @@ export interface components {
             name: string;
             /** Title */
             title: string;
+        };
+        /**
+         * RoomToken
+         * @description Connect to `livekit_url` with the token. `room_name` is what the server calls the room.
+         * @example {
+         *       "livekit_token": "eyJhbGciOiJIUzI1NiJ9…",
+         *       "livekit_url": "wss://livekit.example.com",
+         *       "room_name": "kitchen",
+         *       "session_id": "0198a7c2-3f61-7c55-b1f0-8f0d3a9e2b11"
+         *     }
+         */
+        RoomToken: {
+            /** Livekit Token */
+            livekit_token: string;
+            /** Livekit Url */
+            livekit_url: string;
+            /** Room Name */
+            room_name: string;
+            /**
+             * Session Id
+             * Format: uuid
+             */
+            session_id: string;
+        };
+        /**
+         * RoomWish
+         * @description The room, and the name that others in it see.
+         * @example {
+         *       "participant_name": "Alice",
+         *       "room_name": "kitchen"
+         *     }
+         */
+        RoomWish: {
+            /** Room Name */
+            room_name: string;
+            /** Participant Name */
+            participant_name: string;
         };
         /**
          * Session
@@ -3987,6 +4044,102 @@ export interface operations {
                 };
                 content: {
                     "*/*": unknown;
+                };
+            };
+        };
+    };
+    make_room_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoomWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoomToken"];
+                };
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of things does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
