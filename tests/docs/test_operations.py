@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import asyncpg
@@ -29,6 +30,7 @@ OTHERS = frozenset(
 )
 
 
+@cache
 def metrics() -> dict[str, tuple[str, ...]]:
     """Every metric of the code with its labels."""
     return {name: labels for path in sorted(SOURCE.rglob("*.py")) for name, labels in _metrics_of(path)}
