@@ -49,8 +49,8 @@ def examine(page: Page, path: str, name: str) -> list[str]:
 @pytest.mark.parametrize(
     ("theme", "size"),
     [
-        ("light", "wide"),
         ("dark", "narrow"),
+        pytest.param("light", "wide", marks=pytest.mark.long),
         pytest.param("dark", "wide", marks=pytest.mark.long),
         pytest.param("light", "narrow", marks=pytest.mark.long),
     ],

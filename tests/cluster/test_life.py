@@ -21,6 +21,7 @@ def test_installed_ended_and_installed_again(cluster) -> None:
             browser.close()
         namespace.helm("uninstall", NAME)
         namespace.until(lambda: not namespace.items("pods"))
+        namespace.until(lambda: not namespace.items("secretrotations"))
         kinds = "all,configmaps,secrets,pvc,networkpolicies,serviceaccounts,roles,rolebindings,poddisruptionbudgets"
         left = {
             f"{item['kind']}/{item['metadata']['name']}"
