@@ -22,6 +22,7 @@ async def test_it_plays_again_after_the_access_token_expired(connected, sandbox)
     assert sandbox.stats()["spotify"]["refresh"] == 1, "one refresh, however many calls found the token expired"
 
 
+@pytest.mark.long
 async def test_a_consent_that_ended_at_the_provider_is_said_with_where_to_go(connected, sandbox):
     _, grant = await connected.grant("spotify")
     sandbox.control("spotify", "invalid_grant")

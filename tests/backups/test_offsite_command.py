@@ -37,6 +37,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 async def test_everything_comes_back_from_the_bucket_and_the_keyring_alone(
     populated: World, target: World, volume: Path, store: Store
 ) -> None:

@@ -154,6 +154,7 @@ def test_the_bound_holds_when_no_news_comes_through(
         assert everywhere.seconds_until_refused() < BOUND
 
 
+@pytest.mark.long
 def test_processes_listen_again_after_a_cut(site: Site, browser: Browser, everywhere: Everywhere, sql: Sql) -> None:
     for pid in listeners(sql, site):
         sql.all("SELECT pg_terminate_backend($1)", pid)

@@ -93,6 +93,7 @@ def test_what_was_acknowledged_survives_ctrl_c_and_kill(up: Up) -> None:
     browser.close()
 
 
+@pytest.mark.long
 def test_the_data_folder_is_private_and_serves_other_commands(up: Up) -> None:
     up.start()
     private = [up.data / name for name in ("env", "keyring/k1", "signing/k1", "providers/spotify.secret")]

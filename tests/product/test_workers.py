@@ -116,6 +116,7 @@ def test_each_worker_answers_and_the_parent_counts_for_all(server: Installation,
     assert total(after, *HEALTH) - total(before, *HEALTH) == 10
 
 
+@pytest.mark.long
 def test_figures_are_of_the_installation_and_not_of_a_process(server: Installation, parent: Process) -> None:
     browser = server.browser()
     server.sign_in(browser)
@@ -165,6 +166,7 @@ def test_a_worker_that_hangs_is_not_ready(server: Installation, parent: Process)
     until(lambda: parent.internal("/readyz").status_code == 200, "not ready again")
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_replaced_while_the_other_serves(server: Installation, parent: Process) -> None:
     before = total(samples(parent), *HEALTH)
     killed, kept = workers_of(parent)
