@@ -108,9 +108,7 @@ def build(settings: Settings) -> Services:
     grant_use = LastUse(db)
     proxy = Proxy(db, providers_data, resolver, vault, calls, ledger, grant_use, breakers, outbound.client())
     erasers = (grants.erase, vault.erase, sessions.erase, events.erase, identities.erase)
-    erasures = ErasureLog(settings.erasure_log_dir) if settings.erasure_log_dir is not None else None
-    if erasures is not None:
-        erasures.check()
+    erasures = _erasure_log(settings)
     flows = Flows(db, keys, providers)
     sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, erasers, erasures)
     for subscriber in (cache, keys, tenancy, events):
@@ -163,6 +161,15 @@ def _reloader(settings: Settings, db: Database, login: Login, keys: Keys, signin
     if settings.database_credentials_dir is not None:
         sources.append(Source("login", settings.database_credentials_dir, login.take))
     return Reloader(sources)
+
+
+def _erasure_log(settings: Settings) -> ErasureLog | None:
+    """Raises ConfigurationError where it could not be written to."""
+    if settings.erasure_log_dir is None:
+        return None
+    log_of_erasures = ErasureLog(settings.erasure_log_dir)
+    log_of_erasures.check()
+    return log_of_erasures
 
 
 def _livekit(settings: Settings) -> LiveKit | None:

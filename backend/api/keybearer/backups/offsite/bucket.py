@@ -147,8 +147,8 @@ def _repeated(read: Callable[[], Result]) -> Result:
 
 def _client(environment: Mapping[str, str]) -> Any:
     try:
-        import boto3  # type: ignore[import-untyped]
-        from botocore.config import Config  # type: ignore[import-untyped]
+        import boto3  # type: ignore[import-untyped]  # the library has no types
+        from botocore.config import Config  # type: ignore[import-untyped]  # as above
     except ImportError as error:
         raise BackupError("The library for S3 is not installed. Install `keybearer[s3]`.") from error
     # By default the library names buckets in host names and adds checksums of its own; servers that are not Amazon's
@@ -170,7 +170,7 @@ def _client(environment: Mapping[str, str]) -> Any:
 @contextmanager
 def _explained(address: Address) -> Iterator[None]:
     """Never quotes an answer: who knows what is in it."""
-    from botocore.exceptions import (  # type: ignore[import-untyped]
+    from botocore.exceptions import (  # type: ignore[import-untyped]  # the library has no types
         BotoCoreError,
         ClientError,
         IncompleteReadError,
