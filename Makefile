@@ -39,8 +39,8 @@ dev: $(SYNCED) $(UI_PACKAGES) ## the same, reloading when the API or the UI chan
 	@eval "$$WITH_NODE"; exec $(VENV)/bin/keybearer up --dev --port $(PORT) --data $(DATA)
 
 test: $(SYNCED) $(UI_BUILD) ## all tests but the long ones
-	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && nginx=$$(sh -euc "$$FIND_NGINX") && \
-		KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_NGINX="$$nginx" \
+	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && nginx=$$($(FIND_NGINX)) && promtool=$$($(FIND_PROMTOOL)) && \
+		KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_NGINX="$$nginx" KEYBEARER_TEST_PROMTOOL="$$promtool" \
 		$(VENV)/bin/pytest -m "not long and not images and not cluster" $(PARALLEL) $(ARGS)
 
 test-cluster: $(SYNCED) ## the chart on the cluster that KUBECONFIG names, whose nodes have the images :TAG
@@ -57,7 +57,7 @@ test-images: $(SYNCED) ## what is in the images that `make images` built
 	@$(VENV)/bin/pytest -m images $(ARGS)
 
 test-long: $(SYNCED) $(UI_BUILD) ## storms, full fuzzing, big streams and every fault
-	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && nginx=$$(sh -euc "$$FIND_NGINX") && \
+	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && nginx=$$($(FIND_NGINX)) && \
 		KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_NGINX="$$nginx" \
 		$(VENV)/bin/pytest -m long $(PARALLEL) $(ARGS)
 
@@ -182,26 +182,31 @@ exit 1
 endef
 export FIND_CHROMIUM
 
-# Prints the path of an nginx for the tests of the front door.
-define FIND_NGINX
+# Defines `program`, which prints the path of a server's program that a Debian package brings. A server that comes by this
+# way is not meant to run by itself.
+#   program NAME VARIABLE PACKAGE PURPOSE
+define FIND_PROGRAM
 say() { echo "keybearer: $$*" >&2; }
 PATH="$$PATH:/usr/sbin:/opt/homebrew/bin"
-installed() { command -v "$${KEYBEARER_TEST_NGINX:-nginx}"; }
-if installed; then exit; fi
-if [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then
-  say "installing the Debian package nginx-light for the tests of the front door"
-  install() { apt-get install -y -q --no-install-recommends nginx-light; }
-  # It is not meant to run by itself.
+install() { apt-get install -y -q --no-install-recommends "$$1"; }
+install_stopped() {
+  say "installing the Debian package $$1 for $$2"
   policy=/usr/sbin/policy-rc.d
   if ! [ -e $$policy ]; then printf '#!/bin/sh\nexit 101\n' >$$policy; chmod +x $$policy; trap "rm -f $$policy" EXIT; fi
-  { install || { apt-get update -q && install; }; } >&2 || true
-fi
-if installed; then exit; fi
-say "The tests of the front door need nginx 1.22 or newer. Install it (on Debian: apt-get install nginx-light), or name"
-say "it: KEYBEARER_TEST_NGINX=/path make test"
-exit 1
+  { install "$$1" || { apt-get update -q && install "$$1"; }; } >&2 || true
+}
+program() {
+  eval "named=\$${$$2:-$$1}"
+  if command -v "$$named"; then return; fi
+  if [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then install_stopped "$$3" "$$4"; fi
+  if command -v "$$named"; then return; fi
+  say "$$1 is needed for $$4. Install it (on Debian: apt-get install $$3), or name it: $$2=/path make test"
+  exit 1
+}
 endef
-export FIND_NGINX
+export FIND_PROGRAM
+FIND_NGINX = sh -euc "$$FIND_PROGRAM"'; program nginx KEYBEARER_TEST_NGINX nginx-light "the tests of the front door"'
+FIND_PROMTOOL = sh -euc "$$FIND_PROGRAM"'; program promtool KEYBEARER_TEST_PROMTOOL prometheus "the tests of alerts"'
 
 define BUILD_IMAGES
 builder='$(BUILDER)'

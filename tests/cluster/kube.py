@@ -36,6 +36,16 @@ def run(*command: str, given: str | None = None, check: bool = True) -> str:
     return done.stdout if done.returncode == 0 else done.stdout + done.stderr
 
 
+def tried(*what: str, given: str | None = None) -> tuple[list[str], list[str]]:
+    """What the API server says of objects, one by one, and what it warns of; it keeps none of them."""
+    command = ["kubectl", "apply", "--dry-run=server", "--validate=strict", *what]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    # Of objects that are there already: who applied them before, and how, is not looked at.
+    warnings = [line for line in done.stderr.splitlines() if "last-applied-configuration" not in line]
+    return done.stdout.splitlines(), warnings
+
+
 def reachable() -> bool:
     """Whether KUBECONFIG names a cluster that answers."""
     if shutil.which("kubectl") is None:

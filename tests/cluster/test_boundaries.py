@@ -75,10 +75,11 @@ def test_a_privileged_pod_is_refused_beside_ours(release: Release) -> None:
     assert "violates PodSecurity" in refused
 
 
-def test_no_pod_but_the_secrets_job_has_a_token(release: Release) -> None:
+def test_only_the_secrets_job_and_the_operator_have_a_token(release: Release) -> None:
     for pod in release.namespace.items("pods", f"app.kubernetes.io/instance={NAME}"):
         volumes = [volume["name"] for volume in pod["spec"]["volumes"] if volume["name"].startswith("kube-api-access")]
-        assert not volumes or "secrets" in pod["metadata"]["name"], pod["metadata"]["name"]
+        component = pod["metadata"]["labels"]["app.kubernetes.io/component"]
+        assert not volumes or component in {"secrets", "operator"}, pod["metadata"]["name"]
 
 
 def test_secrets_are_nowhere_but_in_secrets(release: Release, browser: Browser) -> None:

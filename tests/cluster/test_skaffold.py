@@ -43,7 +43,8 @@ def test_skaffold_builds_what_the_chart_runs() -> None:
     local, pushed = installed_by_skaffold("abc", ""), installed_by_skaffold("abc", f"sha256:{'1' * 64}")
     for found, end in ((local, ":abc"), (pushed, f"@sha256:{'1' * 64}")):
         ours = {image for image in re.findall(r'"image": "([^"]+)"', json.dumps(found)) if "keybearer" in image}
-        assert ours == {f"registry.test/keybearer_{name}{end}" for name in ("backend", "frontend_proxy", "sandbox")}
+        built = ("backend", "frontend_proxy", "operator", "sandbox")
+        assert ours == {f"registry.test/keybearer_{name}{end}" for name in built}
     # A Job cannot be changed, so other images must make other Jobs.
     assert not {each["metadata"]["name"] for each in kind(local, "Job")} & {
         each["metadata"]["name"] for each in kind(pushed, "Job")

@@ -65,19 +65,6 @@ def test_metrics_and_roles_of_every_page_exist(page: Path) -> None:
     assert set(NAME.findall(page.read_text(encoding="utf-8"))) - known == set()
 
 
-def test_alerts_use_labels_that_the_metrics_have() -> None:
-    found = metrics()
-    used = re.findall(r"(keybearer_[a-z_]+)\{([a-z]+)=~?\"", OPERATIONS)
-
-    assert used
-    assert [(name, label) for name, label in used if label not in found[name]] == []
-
-
-def test_every_metric_of_an_alert_is_a_gauge_of_the_installation_or_a_rate() -> None:
-    for row in re.findall(r"(?m)^\| `([^`]*keybearer_[^`]*)`", OPERATIONS.partition("# Each week")[0]):
-        assert "max" in row or "rate(" in row
-
-
 def test_the_rounds_are_for_both() -> None:
     """Each example says which of its commands is for what."""
     rounds = OPERATIONS.partition("# Each week")[2]

@@ -74,7 +74,7 @@ class Operators:
 
 @pytest.fixture(scope="module")
 def crd() -> None:
-    run("kubectl", "apply", "-f", str(CRDS))
+    run("kubectl", "apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
     run("kubectl", "wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=30s")
 
 
