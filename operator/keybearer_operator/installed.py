@@ -18,21 +18,24 @@ log = structlog.get_logger(__name__)
 
 LABEL: Final = "keybearer.dev/installed-by"
 _LOOK_SECONDS = 30.0
+# After an error, and while another holds the lease.
+_LOOK_AGAIN_SECONDS = 2.0
 
 
 async def keep(kube: Kube, lease: Lease, namespace: str, folder: Path, owner: str) -> None:
     """For ever. `owner` is the ConfigMap's name."""
     said = ""
     while True:
+        made = False
         try:
             if lease.held():
                 await make(kube, namespace, folder, owner)
-                said = ""
+                made, said = True, ""
         except (ApiError, OSError, yaml.YAMLError) as error:
             if str(error) != said:
                 log.warning("installed.not_made", error=str(error))
             said = str(error)
-        await asyncio.sleep(_LOOK_SECONDS if not said else _LOOK_SECONDS / 6)
+        await asyncio.sleep(_LOOK_SECONDS if made else _LOOK_AGAIN_SECONDS)
 
 
 async def make(kube: Kube, namespace: str, folder: Path, owner: str) -> None:

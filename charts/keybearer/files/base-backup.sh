@@ -14,6 +14,9 @@ until pg_isready --quiet --timeout=3; do
 done
 
 mkdir -p "$folder"
+# A restore insists on the list of deleted accounts. Until the Job that writes it has run, nobody is missing from it
+# whom this base backup still has.
+[ -d /backup/erasures ] || mkdir -m 2775 /backup/erasures
 rm -rf "$folder"/.part-*
 pg_basebackup --pgdata="$folder/.part-$now" --format=tar --gzip --wal-method=stream --checkpoint=fast --no-password
 pg_verifybackup --no-parse-wal "$folder/.part-$now"
