@@ -66,7 +66,7 @@ def deploy(*arguments: str) -> str:
 
 
 def test_deployed_again_and_removed(own: Namespace, tmp_path: Path) -> None:
-    ours = ["backend", "frontend-proxy", "sandbox"]
+    ours = ["backend", "frontend-proxy", "operator", "sandbox"]
     images = [{"name": f"keybearer/{name}", "newTag": TAG} for name in ours]
     one = {"target": {"kind": "HorizontalPodAutoscaler"}, "patch": "- {op: replace, path: /spec/maxReplicas, value: 1}"}
     mine = {"namespace": own.name, "images": images, "patches": [one]}

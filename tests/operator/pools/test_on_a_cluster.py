@@ -33,13 +33,13 @@ import json, os, signal, threading, http.server
 class Facts(http.server.BaseHTTPRequestHandler):
     jobs, asked = 0, threading.Event()
     def do_GET(self):
-        if self.path.startswith("/jobs/"):
-            Facts.jobs = int(self.path[6:])
-        body = json.dumps({"active_jobs": Facts.jobs} if Facts.jobs else {}).encode()
+        jobs = int(self.path[6:]) if self.path.startswith("/jobs/") else Facts.jobs
+        body = json.dumps({"active_jobs": jobs} if jobs else {}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        Facts.jobs = jobs  # with none left, it may end at once
     def log_message(self, *_):
         pass
 signal.signal(signal.SIGTERM, lambda *_: Facts.asked.set())
