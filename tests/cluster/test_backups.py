@@ -65,9 +65,13 @@ def finished(namespace: Namespace, job: str) -> str:
 
 
 def metric(release: Release, name: str) -> float:
-    """From one backend's internal port, to which no Service leads."""
+    """The largest, as dashboards take it: what concerns all of the installation, one of the backends knows."""
+    return max(_metric(release, pod["metadata"]["name"], name) for pod in release.pods("backend"))
+
+
+def _metric(release: Release, pod: str, name: str) -> float:
+    """From the internal port, to which no Service leads."""
     port = free_port()
-    pod = release.pods("backend")[0]["metadata"]["name"]
     with forwarded(release.namespace, pod, port, 9090, kind="pod"):
         text = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
     (line,) = (line for line in text.splitlines() if line.startswith(f"{name} "))
@@ -146,6 +150,7 @@ def test_a_lost_volume_comes_back_from_the_newest_archive(release: Release, brow
     grant = release.grant(alice)
     assert proxied(release, grant).status_code == 200
     before = release.sql("SELECT count(*) FROM keybearer.ledger")
+    era = int(release.sql("SELECT max(era) FROM keybearer.ledger_eras"))
 
     archive = run_job(namespace, "backup", "disaster-backup")
     release.sign_in(carol, "carol@example.com")
@@ -181,7 +186,7 @@ def test_a_lost_volume_comes_back_from_the_newest_archive(release: Release, brow
 
     verified = verify_ledger(release)
     assert "The ledger is whole" in verified
-    assert release.sql("SELECT max(era) FROM keybearer.ledger_eras") == "2"
+    assert int(release.sql("SELECT max(era) FROM keybearer.ledger_eras")) == era + 1
     assert int(release.sql("SELECT count(*) FROM keybearer.ledger")) >= int(before)
     settled(release)
     assert alice.get("/api/auth/me").status_code == 200
