@@ -46,8 +46,8 @@ def kill_the_operator(release: Release) -> None:
 
 def test_it_rotates_what_the_chart_brought(release: Release) -> None:
     release.namespace.rolled_out(f"deployment/{FULL}-operator")
-    release.namespace.until(lambda: len(release.namespace.items("secretrotations")) == 3)
-    for name in ("encryption-key", "signing-key", "database-login"):
+    release.namespace.until(lambda: len(release.namespace.items("secretrotations")) == 4)
+    for name in ("encryption-key", "signing-key", "database-login", "valkey-password"):
         release.namespace.until(lambda name=name: is_at_rest(release, name))
 
 
