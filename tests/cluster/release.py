@@ -104,20 +104,35 @@ class Release:
         return self.sandbox.authorize(authorize_url, account).removeprefix(self.url)
 
 
-def load(release: Release, name: str, browser: Browser, grant: str, *, seconds: float, rate: float = 20) -> "Load":
+def load(
+    release: Release,
+    name: str,
+    browser: Browser,
+    grant: str,
+    *,
+    seconds: float,
+    rate: float = 20,
+    sign_ins: bool = False,
+) -> "Load":
+    """Of whoever is signed in, for so many seconds or until `end()`."""
     script = (CHART.parents[1] / "tests" / "cluster" / "load.py").read_text()
     cookie = browser.client.cookies["keybearer_session"]
     arguments = (release.inside, release.host, cookie, grant, str(seconds), str(rate))
-    program = release.namespace.program(name, script, *arguments)
+    sandbox = (f"http://{FULL}-sandbox.{release.namespace.name}:{release.sandbox_port}",) if sign_ins else ()
+    program = release.namespace.program(name, script, *arguments, *sandbox)
     program.started()
-    return Load(lambda: json.loads(program.finished().splitlines()[-1]))
+    return Load(
+        seen=lambda: json.loads(program.finished().splitlines()[-1]),
+        end=lambda: release.namespace.kubectl("exec", name, "--", "touch", "/tmp/end"),
+    )
 
 
 @dataclass(frozen=True)
 class Load:
-    """Calls from inside the cluster; `seen()` waits for their end."""
+    """Calls from inside the cluster; `seen()` waits for their end, and `end()` does not let them go on."""
 
     seen: Any
+    end: Any
 
 
 @contextmanager
