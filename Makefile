@@ -51,7 +51,7 @@ test-cluster: $(SYNCED) ## the chart on the cluster that KUBECONFIG names, whose
 # The images of others that the chart's tests run.
 list-images:
 	@helm template kb charts/keybearer -f charts/keybearer/values-small.yaml -f charts/keybearer/values-development.yaml \
-		--set backup.enabled=true | sed -n 's/^ *image: //p' | tr -d '"' | grep -v '^keybearer/' | sort -u
+		--set backup.enabled=true,livekit.enabled=true,livekit.url=ws://localhost:7880 | sed -n 's/^ *image: //p' | tr -d '"' | grep -v '^keybearer/' | sort -u
 
 test-images: $(SYNCED) ## what is in the images that `make images` built
 	@$(VENV)/bin/pytest -m images $(ARGS)

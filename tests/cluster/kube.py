@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,13 +89,21 @@ class Namespace:
                 )
             time.sleep(0.5)
 
-    def program(self, name: str, script: str, *arguments: str, image: str = "keybearer/sandbox") -> "Program":
+    def program(
+        self,
+        name: str,
+        script: str,
+        *arguments: str,
+        image: str = "keybearer/sandbox",
+        env: Sequence[dict[str, Any]] = (),
+    ) -> "Program":
         """Runs Python inside the cluster, in a pod that belongs to nothing of the release."""
         container = {
             "name": "program",
             "image": f"{image}:{TAG}",
             "imagePullPolicy": "IfNotPresent",
             "command": ["python", "-u", "-c", script, *arguments],
+            "env": list(env),
             "securityContext": RESTRICTED,
         }
         pod = {

@@ -18,6 +18,7 @@ _ASKS = {
     "postgres": {"resources": {"requests": {"cpu": "50m"}}},
     "frontendProxy": {"resources": {"requests": {"cpu": "20m"}}},
     "operator": {"resources": {"requests": {"cpu": "20m"}}},
+    "livekit": {"resources": {"requests": {"cpu": "20m"}}, "service": {"type": "ClusterIP"}},
     "backup": {"resources": {"requests": {"cpu": "20m"}}},
 }
 
@@ -53,6 +54,7 @@ class Release:
                 "image": {"tag": TAG},
                 "limits": {"requests": "500/second", "signIns": "600/minute"},
                 "sandbox": {"port": self.sandbox_port},
+                "livekit": {"enabled": True, "url": "ws://localhost:7880", "useExternalIp": False},
                 "backend": {"hpa": {"min": 2, "max": 3}, "preStopSeconds": 5},
                 "frontendProxy": {"preStopSeconds": 5},
                 "backup": {"enabled": True, "persistence": {"size": "1Gi"}},

@@ -98,7 +98,7 @@ def loaded(release: Release, browser: Browser, request: pytest.FixtureRequest) -
 
 def test_it_rotates_what_the_chart_brought(release: Release) -> None:
     release.namespace.rolled_out(f"deployment/{FULL}-operator")
-    for name in ("encryption-key", "signing-key", "database-login", "valkey-password"):
+    for name in ("encryption-key", "signing-key", "database-login", "valkey-password", "livekit-secret"):
         release.namespace.until(lambda name=name: is_at_rest(release, name))
 
 
