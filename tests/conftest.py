@@ -20,7 +20,7 @@ from keybearer.migrations import cluster, runner
 # These start browsers and servers. They go first, so that no core waits for one of them at the end.
 SLOW_FOLDERS = ("browser", "product", "agent", "fuzz", "vault", "proxy_front", "postgres", "identity", "backups")
 # Of those that need a cluster, the longest first, for the same reason.
-LONGEST_ON_A_CLUSTER = ("test_rotation", "test_rotation_cluster", "test_backups", "test_updates", "test_life")
+LONGEST_ON_A_CLUSTER = ("test_rotation", "test_on_a_cluster", "test_backups", "test_updates", "test_life")
 _ROOM = 4 << 30
 hypothesis.settings.register_profile("keybearer", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("keybearer")

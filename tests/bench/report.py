@@ -5,7 +5,6 @@ from pathlib import Path
 
 from figures import Figure
 
-_BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
 _HEADINGS = ("area", "figure", "here", "baseline", "compared", "target", "")
 
 
@@ -24,12 +23,13 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
-def write(page: Path, figures: Sequence[Figure], facts: str, seen: str) -> None:
+def write(page: Path, figures: Sequence[Figure], facts: str, seen: str, mark: str = "measured") -> None:
     """Replaces what stands between the two marks."""
-    before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    marks = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
+    before, begin, rest = page.read_text(encoding="utf-8").partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise ValueError(f"{page} lost its marks {_BEGIN} and {_END}")
+        raise ValueError(f"{page} lost its marks {' and '.join(marks)}")
     page.write_text(f"{before}{begin}\n\n{facts}\n\n{seen}\n\n{table(figures)}\n\n{end}{after}", encoding="utf-8")
 
 

@@ -106,6 +106,28 @@ class Release:
         return self.sandbox.authorize(authorize_url, account).removeprefix(self.url)
 
 
+# Browsers consent there, and here one is inside.
+_OPEN_SANDBOX: dict[str, Any] = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "load-to-sandbox"},
+    "spec": {
+        "podSelector": {"matchLabels": {"app.kubernetes.io/component": "sandbox"}},
+        "ingress": [
+            {
+                "from": [
+                    {
+                        "podSelector": {
+                            "matchExpressions": [{"key": "app.kubernetes.io/name", "operator": "DoesNotExist"}]
+                        }
+                    }
+                ]
+            }
+        ],
+    },
+}
+
+
 def load(
     release: Release,
     name: str,
@@ -121,6 +143,8 @@ def load(
     cookie = browser.client.cookies["keybearer_session"]
     arguments = (release.inside, release.host, cookie, grant, str(seconds), str(rate))
     sandbox = (f"http://{FULL}-sandbox.{release.namespace.name}:{release.sandbox_port}",) if sign_ins else ()
+    if sign_ins:
+        release.namespace.apply(_OPEN_SANDBOX)
     program = release.namespace.program(name, script, *arguments, *sandbox)
     program.started()
     return Load(

@@ -15,6 +15,8 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+from cluster.documented import check, described, listed
+from cluster.kube import run
 from keybearer_operator import conditions
 from keybearer_operator.kube import AGENT_POOLS, DEPLOYMENTS, PODS, SECRETS, Kube, Object, connected
 from keybearer_operator.lease import Lease
@@ -153,6 +155,12 @@ async def set_jobs(address: str, jobs: int) -> None:
         (await client.get(f"http://{address}:8081/jobs/{jobs}")).raise_for_status()
 
 
+def shown(namespace: str, title: str) -> None:
+    """docs/pool-states.md shows this."""
+    name = ("--namespace", namespace, "agentpool", "aide")
+    check("pool-states.md", title, listed(run("kubectl", "get", *name)), described(run("kubectl", "describe", *name)))
+
+
 async def test_a_pools_life(kube, namespace):
     await kube.create(SECRETS, namespace, {"metadata": {"name": "livekit"}, "stringData": {"api-key": "k"}})
     await kube.create(AGENT_POOLS, namespace, POOL)
@@ -161,10 +169,12 @@ async def test_a_pools_life(kube, namespace):
         status = await until(
             kube, namespace, lambda status: says(status, "Progressing")[1] == "CreateContainerConfigError"
         )
+        shown(namespace, "A worker cannot start")
         await kube.patch(SECRETS, namespace, "livekit", {"stringData": {"api-secret": "s"}})
         status = await until(kube, namespace, lambda status: says(status, "Progressing") == ("False", "Settled"))
         assert (status["replicas"], status["readyReplicas"], status["activeJobs"]) == (1, 1, 0)
         assert says(status, "Available") == ("True", "WorkersReady")
+        shown(namespace, "At work")
 
         (first,) = await workers(kube, namespace)
         await set_jobs((await workers(kube, namespace))[first], 2)
@@ -180,6 +190,7 @@ async def test_a_pools_life(kube, namespace):
         status = await until(kube, namespace, lambda status: status["drainingReplicas"] == 1)
         assert [(each["phase"], each["activeJobs"]) for each in status["versions"]] == [("Current", 0), ("Draining", 1)]
         assert says(status, "Drained") == ("False", "Draining")
+        shown(namespace, "A new version, while a call goes on")
         await asyncio.sleep(3)
         await set_jobs(busy, 1)  # it answers still: the call goes on
         await set_jobs(busy, 0)
@@ -192,6 +203,7 @@ async def test_a_pools_life(kube, namespace):
         await kube.patch(AGENT_POOLS, namespace, "aide", {"spec": {"suspend": True}})
         status = await until(kube, namespace, lambda status: status["replicas"] == status["drainingReplicas"] == 0)
         assert says(status, "Available") == ("False", "Suspended")
+        shown(namespace, "Suspended")
 
 
 def changed(path: str, value: object) -> Object:
