@@ -90,6 +90,17 @@ async def call(client: httpx2.AsyncClient, seen: Seen, name: str) -> None:
         seen.problems[f"{name} {answer.status_code} {answer.text[:200]}"] += 1
 
 
+async def reached(client: httpx2.AsyncClient) -> None:
+    """A new pod's network may need a moment, until its policies are known everywhere."""
+    for _ in range(50):
+        try:
+            await asyncio.gather(*(client.get(base) for base in (BASE, SANDBOX) if base))
+        except httpx2.TransportError:
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
 async def main() -> None:
     seen = Seen()
     end = time.monotonic() + SECONDS
@@ -97,6 +108,7 @@ async def main() -> None:
     # A connection of its own for each call: that a kept one ends between two calls is every client's own matter.
     limits = httpx2.Limits(max_keepalive_connections=0)
     async with httpx2.AsyncClient(limits=limits, timeout=30, trust_env=False) as client:
+        await reached(client)
         number = 0
         while time.monotonic() < end and not Path("/tmp/end").exists():
             task = asyncio.create_task(call(client, seen, ORDER[number % len(ORDER)]))

@@ -28,15 +28,15 @@ def silent() -> dict[str, Any]:
 
 def test_each_state_is_shown_as_it_is(namespace: Namespace, operators: Operators) -> None:
     operators.start()
-    rotate(namespace, NAME, "AESKeyring", secret="keyring", overlap={"min": "10s", "max": "10s"})
+    rotate(namespace, NAME, "AESKeyring", secret="keyring", overlap={"min": "5s", "max": "10s"})
     before = idle(namespace, NAME)["activeKeyID"]
     shown(namespace, "At rest")
 
+    namespace.apply(silent())
     ask(namespace, NAME, "now")
     namespace.until(lambda: status(namespace, NAME).get("step") == "Staged")
     both = [{"kind": "Deployment", "name": name} for name in ("backend", "backend-silent")]
     name_consumers(namespace, NAME, both)
-    namespace.apply(silent())
     waits_for(namespace, NAME, "Degraded", "ConsumersNotConverged")
     shown(namespace, "A pod does not report")
 

@@ -81,11 +81,16 @@ class Observer:
         host = f"[{address}]" if ":" in address else address
         try:
             answer = await self._http.get(f"http://{host}:{template.FACTS_PORT}/worker", timeout=_ANSWER_SECONDS)
-            facts = answer.raise_for_status().json()
+            return jobs_in(answer.raise_for_status().json())
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
             return None
-        jobs = facts.get("active_jobs", 0) if isinstance(facts, dict) else None  # livekit-agents leaves zeros out
-        return jobs if isinstance(jobs, int) and jobs >= 0 else None
+
+
+def jobs_in(facts: Any) -> int | None:
+    """Calls, as livekit-agents tells them: without the entry there are none, and 2 is written 2.0."""
+    jobs = facts.get("active_jobs", 0) if isinstance(facts, dict) else None
+    is_number = isinstance(jobs, int | float) and not isinstance(jobs, bool)
+    return int(jobs) if is_number and jobs >= 0 and float(jobs).is_integer() else None
 
 
 def deployment_of(found: Object, pool_uid: str) -> Deployment:

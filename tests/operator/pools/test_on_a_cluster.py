@@ -36,7 +36,7 @@ class Facts(http.server.BaseHTTPRequestHandler):
     jobs, asked = 0, threading.Event()
     def do_GET(self):
         jobs = int(self.path[6:]) if self.path.startswith("/jobs/") else Facts.jobs
-        body = json.dumps({"active_jobs": jobs} if jobs else {}).encode()
+        body = json.dumps({"active_jobs": float(jobs)} if jobs else {}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
