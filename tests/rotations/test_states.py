@@ -32,10 +32,10 @@ def test_each_state_is_shown_as_it_is(namespace: Namespace, operators: Operators
     before = idle(namespace, NAME)["activeKeyID"]
     shown(namespace, "At rest")
 
-    namespace.apply(silent())
     ask(namespace, NAME, "now")
     namespace.until(lambda: status(namespace, NAME).get("step") == "Staged")
     both = [{"kind": "Deployment", "name": name} for name in ("backend", "backend-silent")]
+    namespace.apply(silent())
     name_consumers(namespace, NAME, both)
     waits_for(namespace, NAME, "Degraded", "ConsumersNotConverged")
     shown(namespace, "A pod does not report")
