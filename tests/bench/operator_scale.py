@@ -27,7 +27,7 @@ from keybearer_operator.login import login
 from keybearer_operator.rotation import material
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
-SAMPLES = 300
+POOL_SAMPLES, ROTATION_SAMPLES = 300, 50
 RATE = 10.0
 PATIENCE = 300.0
 
@@ -106,7 +106,7 @@ async def operator(namespace: str) -> AsyncIterator[tuple[asyncio.subprocess.Pro
         "KEYBEARER_OPERATOR_NAMESPACE": namespace,
         "KEYBEARER_OPERATOR_METRICS_PORT": str(metrics),
         "KEYBEARER_OPERATOR_HEALTH_PORT": str(health),
-        "KEYBEARER_OPERATOR_LOG_LEVEL": "warning",
+        "KEYBEARER_LOG_LEVEL": "warning",
     }
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "keybearer_operator", env=environment)
     try:
@@ -145,20 +145,27 @@ async def _measure(client: httpx2.AsyncClient, kube: Kube, namespace: str, pools
         for number in range(pools):
             await children.when(f"p{number}", "1")
         all_made = time.monotonic() - began
+        _say(f"all Deployments are there after {all_made:.0f} s")
         await _quiet(port)
+        _say("pools are changed")
         scaled = await _late(
+            POOL_SAMPLES,
             pools,
             children,
             lambda number: kube.patch(AGENT_POOLS, namespace, f"p{number}", {"spec": {"replicas": 2}}),
             lambda number: (f"p{number}", "2"),
         )
         mark = {"metadata": {"annotations": {"keybearer.dev/rotate-now": "bench"}}}
+        _say("rotations are asked for")
         staged = await _late(
+            ROTATION_SAMPLES,
             rotations,
             keys,
             lambda number: kube.patch(SECRET_ROTATIONS, namespace, f"r{number}", mark),
             lambda number: (f"r{number}", "3"),
         )
+        _say("nothing is changed for a minute")
+        await _quiet(port)
         before = await _reconciles(port), time.monotonic(), _cpu(process.pid)
         await asyncio.sleep(60)
         after = await _reconciles(port), time.monotonic(), _cpu(process.pid)
@@ -185,6 +192,10 @@ async def _measure(client: httpx2.AsyncClient, kube: Kube, namespace: str, pools
     ]
 
 
+def _say(what: str) -> None:
+    print(f"{what} …", file=sys.stderr, flush=True)
+
+
 def _figure(what: str, times: Times, target: float | None) -> Figure:
     return Figure(
         area="operator",
@@ -197,10 +208,10 @@ def _figure(what: str, times: Times, target: float | None) -> Figure:
 
 
 async def _late(
-    count: int, seen: Seen, change: Callable[[int], Any], wanted: Callable[[int], tuple[str, str]]
+    samples: int, count: int, seen: Seen, change: Callable[[int], Any], wanted: Callable[[int], tuple[str, str]]
 ) -> Times:
     """Of a sample, changed one after the other at a steady rate."""
-    sample = range(0, count, max(1, count // SAMPLES))
+    sample = range(0, count, max(1, count // samples))
     changed: dict[int, float] = {}
     for number in sample:
         await change(number)
@@ -219,7 +230,7 @@ async def _quiet(port: int) -> None:
     last = -1.0
     for _ in range(60):
         now = sum((await _reconciles(port)).values())
-        if last >= 0 and now - last < 600:
+        if last >= 0 and now - last < 150:
             return
         last = now
         await asyncio.sleep(5)

@@ -21,9 +21,12 @@ from keybearer_operator.pools.observe import Observer, deployment_of
 
 log = structlog.get_logger(__name__)
 
-RESYNC_SECONDS: Final = 30.0
+RESYNC_SECONDS: Final = 300.0
+"""Against events that were lost; everything else comes with its event."""
 _ASK_SECONDS: Final = 5.0
 """Calls begin and end without an event of the API, so workers are asked."""
+_ASK_AGAIN_SECONDS: Final = 15.0
+"""Whoever does not answer keeps a place in the queue for as long as it is waited for."""
 
 _BAD: Final = {("Available", False), ("ScalingLimited", True), ("BudgetExceeded", True)}
 
@@ -52,7 +55,10 @@ class Reconciler:
             await self._say(pool, seen, [Condition("Progressing", False, type(error).__name__, message)])
             raise
         await self._say(pool, seen)
-        return _ASK_SECONDS if any(pod.running and pod.active_jobs is not None for pod in seen.pods) else None
+        running = [pod for pod in seen.pods if pod.running]
+        if not running:
+            return None
+        return _ASK_SECONDS if all(pod.active_jobs is not None for pod in running) else _ASK_AGAIN_SECONDS
 
     async def _carry_out(self, pool: Object, seen: Observed) -> Observed:
         """Answers what is true afterwards."""

@@ -33,7 +33,7 @@ from keybearer_operator.rotation.observe import Observer, World
 
 log = structlog.get_logger(__name__)
 
-RESYNC_SECONDS = 60.0
+RESYNC_SECONDS = 300.0
 _WAITING_SECONDS = 1.0
 _DEGRADED_SECONDS = 10.0
 _AT_ONCE = 8
@@ -158,7 +158,7 @@ class Reconciler:
         if _rotates(world.seen) or not plan.converged(world.seen):
             self._rotating.add(key)
             degraded = next(each for each in report.report(world.seen).conditions if each.type == "Degraded")
-            return _DEGRADED_SECONDS if degraded.status else _WAITING_SECONDS
+            return _DEGRADED_SECONDS if degraded.status else _patience(world.seen)
         self._rotating.discard(key)
         state = world.seen.content.state if world.seen.content else None
         due = plan.next_rotation(world.seen, state) if state else None
@@ -168,6 +168,13 @@ class Reconciler:
         self._rotating.discard(key)
         for gauge in (_STEP, _AGE, _OVERDUE, _DEGRADED):
             gauge.remove_by_labels({"namespace": key.namespace, "name": key.name})
+
+
+def _patience(seen: Observed) -> float:
+    """Seconds: whoever has waited for long is looked at less often, so that many rotations at once leave room."""
+    state = seen.content.state if seen.content else None
+    waited = (seen.now - state.since).total_seconds() if state else 0.0
+    return min(_DEGRADED_SECONDS, max(_WAITING_SECONDS, waited / 10))
 
 
 def make(kube: Kube, lease: Lease, http: httpx2.AsyncClient) -> Controller:

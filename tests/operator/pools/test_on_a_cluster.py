@@ -31,7 +31,7 @@ TAG = os.environ.get("KEYBEARER_TEST_TAG", "dev")
 CRD = Path(__file__).parents[3] / "charts/keybearer/files/crds/agentpool.yaml"
 PATIENCE = 60.0
 WORKER = """
-import json, os, signal, threading, http.server
+import json, os, signal, threading, time, http.server
 class Facts(http.server.BaseHTTPRequestHandler):
     jobs, asked = 0, threading.Event()
     def do_GET(self):
@@ -46,8 +46,8 @@ class Facts(http.server.BaseHTTPRequestHandler):
         pass
 signal.signal(signal.SIGTERM, lambda *_: Facts.asked.set())
 threading.Thread(target=http.server.ThreadingHTTPServer(("", 8081), Facts).serve_forever, daemon=True).start()
-while not Facts.asked.wait(0.1) or Facts.jobs:
-    pass
+while not Facts.asked.is_set() or Facts.jobs:
+    time.sleep(0.1)
 """
 POOL: Object = {
     "apiVersion": AGENT_POOLS.api_version,
