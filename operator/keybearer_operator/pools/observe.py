@@ -89,8 +89,9 @@ class Observer:
 def jobs_in(facts: Any) -> int | None:
     """Calls, as livekit-agents tells them: without the entry there are none, and 2 is written 2.0."""
     jobs = facts.get("active_jobs", 0) if isinstance(facts, dict) else None
-    is_number = isinstance(jobs, int | float) and not isinstance(jobs, bool)
-    return int(jobs) if is_number and jobs >= 0 and float(jobs).is_integer() else None
+    if isinstance(jobs, bool) or not isinstance(jobs, int | float):
+        return None
+    return int(jobs) if jobs >= 0 and float(jobs).is_integer() else None
 
 
 def deployment_of(found: Object, pool_uid: str) -> Deployment:
