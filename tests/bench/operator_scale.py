@@ -155,6 +155,7 @@ async def _measure(client: httpx2.AsyncClient, kube: Kube, namespace: str, pools
             lambda number: kube.patch(AGENT_POOLS, namespace, f"p{number}", {"spec": {"replicas": 2}}),
             lambda number: (f"p{number}", "2"),
         )
+        _say(f"p50 {ms(scaled.p50)}, p99 {ms(scaled.p99)}")
         mark = {"metadata": {"annotations": {"keybearer.dev/rotate-now": "bench"}}}
         _say("rotations are asked for")
         staged = await _late(
@@ -164,7 +165,7 @@ async def _measure(client: httpx2.AsyncClient, kube: Kube, namespace: str, pools
             lambda number: kube.patch(SECRET_ROTATIONS, namespace, f"r{number}", mark),
             lambda number: (f"r{number}", "3"),
         )
-        _say("nothing is changed for a minute")
+        _say(f"p50 {ms(staged.p50)}, p99 {ms(staged.p99)}; nothing is changed for a minute")
         await _quiet(port)
         before = await _reconciles(port), time.monotonic(), _cpu(process.pid)
         await asyncio.sleep(60)
@@ -193,7 +194,7 @@ async def _measure(client: httpx2.AsyncClient, kube: Kube, namespace: str, pools
 
 
 def _say(what: str) -> None:
-    print(f"{what} …", file=sys.stderr, flush=True)
+    print(f"{time.strftime('%H:%M:%S')} {what} …", file=sys.stderr, flush=True)
 
 
 def _figure(what: str, times: Times, target: float | None) -> Figure:
@@ -281,7 +282,7 @@ def main() -> int:
     seen = watch.seen()
     print(report.table(figures) + "\n\n" + seen)
     if options.write:
-        report.write(PAGE, figures, machine.facts(), seen, mark="operator")
+        report.write(PAGE, figures, machine.hardware(), seen, mark="operator")
     return 0
 
 

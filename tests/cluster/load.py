@@ -1,8 +1,8 @@
 """Runs in a pod: a person's and an agent's calls at a steady rate, and what came of each.
 
-`load.py BASE HOST COOKIE GRANT SECONDS RATE [SANDBOX]` prints one JSON object: answers by call and status, transport
-errors, the grants that were acknowledged, and the longest time without a good answer. With the sandbox's address,
-people sign in too. It ends early once there is a file /tmp/end.
+`load.py BASE HOST COOKIE GRANT SECONDS RATE [SANDBOX [CALL]]` prints one JSON object: answers by call and status,
+transport errors, the grants that were acknowledged, and the longest time without a good answer. With the sandbox's
+address, people sign in too; with a CALL, it makes that one alone. It ends early once there is a file /tmp/end.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ CALLS = {
 ORDER = ["me", "connections", "proxy", "me", "proxy", "connections", "me", "proxy", "me", "grant"]
 if SANDBOX is not None:
     ORDER.append("sign_in")
+ORDER = sys.argv[8:] or ORDER
 
 
 class Seen:

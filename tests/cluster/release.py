@@ -137,15 +137,16 @@ def load(
     seconds: float,
     rate: float = 20,
     sign_ins: bool = False,
+    only: str | None = None,
 ) -> "Load":
-    """Of whoever is signed in, for so many seconds or until `end()`."""
+    """Of whoever is signed in, for so many seconds or until `end()`. `only`: this call alone."""
     script = (CHART.parents[1] / "tests" / "cluster" / "load.py").read_text()
     cookie = browser.client.cookies["keybearer_session"]
     arguments = (release.inside, release.host, cookie, grant, str(seconds), str(rate))
-    sandbox = (f"http://{FULL}-sandbox.{release.namespace.name}:{release.sandbox_port}",) if sign_ins else ()
-    if sign_ins:
+    if sign_ins or only:
         release.namespace.apply(_OPEN_SANDBOX)
-    program = release.namespace.program(name, script, *arguments, *sandbox)
+        arguments += (f"http://{FULL}-sandbox.{release.namespace.name}:{release.sandbox_port}",)
+    program = release.namespace.program(name, script, *arguments, *([only] if only else []))
     program.started()
     return Load(
         seen=lambda: json.loads(program.finished().splitlines()[-1]),

@@ -28,7 +28,8 @@ def test_installed_ended_and_installed_again(cluster) -> None:
             for item in namespace.items(kinds)
             if item["metadata"]["name"] not in {"default", "kube-root-ca.crt"}
         }
-        secrets = ("keyring", "signing", "database", "database-migrator", "postgres", "postgres-tls", "valkey")
+        logins = ("database", "database-migrator", "postgres", "postgres-tls", "valkey", "livekit")
+        secrets = ("keyring", "signing", *logins)
         claims = (f"data-{FULL}-postgres-0", f"{FULL}-backup")
         assert left == {f"Secret/{FULL}-{name}" for name in secrets} | {
             f"PersistentVolumeClaim/{name}" for name in claims

@@ -8,7 +8,7 @@ import httpx2
 import structlog
 from prometheus_client import Gauge
 
-from keybearer_operator import conditions, controller
+from keybearer_operator import conditions, controller, names
 from keybearer_operator.conditions import Condition
 from keybearer_operator.controller import Controller, Watch
 from keybearer_operator.kube import (
@@ -30,6 +30,7 @@ from keybearer_operator.rotation import jobs, plan, report
 from keybearer_operator.rotation.execute import Executor
 from keybearer_operator.rotation.model import Action, NotifyPod, Observed, Step
 from keybearer_operator.rotation.observe import Observer, World
+from keybearer_operator.work import GONE
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +58,7 @@ class Reconciler:
         rotation = await self._kube.find(SECRET_ROTATIONS, key.namespace, key.name)
         if rotation is None or "deletionTimestamp" in rotation["metadata"]:
             self._forget(key)
-            return None
+            return GONE
         try:
             world = await self._advance(rotation, key)
         except (Forbidden, Invalid, NotFound) as error:
@@ -67,7 +68,12 @@ class Reconciler:
         return self._pause(key, world)
 
     def watched(self, changed: Object) -> list[Key]:
-        """Rotations under way, for which a pod or workload may matter; the others see it at their next look."""
+        """Rotations under way, for which a pod or workload may matter; the others see it at their next look.
+
+        Workers of pools and their Deployments hold no keys, and of those there may be thousands.
+        """
+        if names.POOL in changed["metadata"].get("labels", {}):
+            return []
         namespace = changed["metadata"]["namespace"]
         return [key for key in self._rotating if key.namespace == namespace]
 

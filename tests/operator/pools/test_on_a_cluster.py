@@ -17,11 +17,10 @@ import httpx2
 import pytest
 from cluster.documented import check, described, listed
 from cluster.kube import run
-from keybearer_operator import conditions
+from keybearer_operator import conditions, controller
 from keybearer_operator.kube import AGENT_POOLS, DEPLOYMENTS, PODS, SECRETS, Kube, Object, connected
 from keybearer_operator.lease import Lease
 from keybearer_operator.login import login
-from keybearer_operator.names import Key
 from keybearer_operator.pools import reconcile
 from keybearer_operator.work import Work
 
@@ -98,14 +97,18 @@ async def namespace(kube: Kube) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def operator(kube: Kube, namespace: str) -> AsyncIterator[None]:
-    """Reconciles the pool `aide` every second, as its events would have it."""
-    key = Key(namespace, "aide")
+    """Reconciles the namespace's pools every second, as their events would have it."""
     async with httpx2.AsyncClient(trust_env=False) as http:
         lease = Lease(kube, namespace)
         made = reconcile.make(kube, lease, http)
         work = Work("AgentPool", made.reconcile, lease, resync=1.0)
-        await work.add(key)
-        tasks = [asyncio.create_task(lease.keep()), asyncio.create_task(work.run())]
+
+        async def renew() -> None:
+            while True:
+                await controller.resync(kube, made, work, namespace)
+                await asyncio.sleep(0.5)
+
+        tasks = [asyncio.create_task(each) for each in (lease.keep(), work.run(), renew())]
         try:
             yield
         finally:
@@ -187,7 +190,11 @@ async def test_a_pools_life(kube, namespace):
 
         busy = (await workers(kube, namespace))[second]
         await kube.patch(AGENT_POOLS, namespace, "aide", {"spec": {"agentName": "aide-2"}})
-        status = await until(kube, namespace, lambda status: status["drainingReplicas"] == 1)
+        status = await until(
+            kube,
+            namespace,
+            lambda status: status["drainingReplicas"] == 1 and says(status, "Progressing")[1] == "Settled",
+        )
         assert [(each["phase"], each["activeJobs"]) for each in status["versions"]] == [("Current", 0), ("Draining", 1)]
         assert says(status, "Drained") == ("False", "Draining")
         shown(namespace, "A new version, while a call goes on")
