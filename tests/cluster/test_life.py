@@ -25,7 +25,7 @@ def test_installed_ended_and_installed_again(cluster) -> None:
         kinds = "all,configmaps,secrets,pvc,networkpolicies,serviceaccounts,roles,rolebindings,poddisruptionbudgets"
         left = {
             f"{item['kind']}/{item['metadata']['name']}"
-            for item in namespace.items(kinds)
+            for item in namespace.everything(kinds)
             if item["metadata"]["name"] not in {"default", "kube-root-ca.crt"}
         }
         logins = ("database", "database-migrator", "postgres", "postgres-tls", "valkey", "livekit")

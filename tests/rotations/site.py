@@ -53,10 +53,11 @@ class Operators:
     namespace: str
     running: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
-    def start(self) -> "subprocess.Popen[bytes]":
+    def start(self, **more: str) -> "subprocess.Popen[bytes]":
+        """`more`: variables of its environment."""
         ports = {"KEYBEARER_OPERATOR_METRICS_PORT": _port(), "KEYBEARER_OPERATOR_HEALTH_PORT": _port()}
         given = {name: str(port) for name, port in ports.items()}
-        environment = {**os.environ, **given, "KEYBEARER_OPERATOR_NAMESPACE": self.namespace}
+        environment = {**os.environ, **given, "KEYBEARER_OPERATOR_NAMESPACE": self.namespace, **more}
         process = subprocess.Popen([sys.executable, "-m", "keybearer_operator"], env=environment)
         self.running.append(process)
         return process
@@ -94,7 +95,7 @@ def name_consumers(namespace: Namespace, name: str, consumers: list[dict[str, st
 
 
 def status(namespace: Namespace, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = namespace.get("sr", name).get("status", {})
+    found: dict[str, Any] = namespace.get("secretrotation", name).get("status", {})
     return found
 
 

@@ -21,6 +21,7 @@ from rotations.site import (
     status,
     waits_for,
 )
+from rotations.wire import wired
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -94,6 +95,34 @@ def test_of_two_operators_one_acts_and_the_other_takes_over(namespace, operators
     rotated(namespace, "two", before)
     assert time.monotonic() - killed < 60
     assert len(staged(namespace, "two")) == 1
+
+
+def test_an_operator_cut_off_from_the_api_server_is_followed_and_does_nothing_twice(namespace, operators, tmp_path):
+    with wired(tmp_path) as (wire, kubeconfig):
+        cut_off = operators.start(KUBECONFIG=str(kubeconfig))
+        rotate(namespace, "cut", "AESKeyring", secret="keyring")
+        idle(namespace, "cut")
+        operators.start()
+        before = status(namespace, "cut")["activeKeyID"]
+        ask(namespace, "cut", "now")
+        namespace.until(lambda: status(namespace, "cut").get("step") != "Idle")
+        wire.cut()
+        began = time.monotonic()
+        after = rotated(namespace, "cut", before)["activeKeyID"]
+        print(f"taken over and ended {time.monotonic() - began:.0f} s after the cut")
+        assert len(staged(namespace, "cut")) == 1
+        # Whatever it sent meanwhile arrives now, and it finds that another one leads.
+        wire.mend()
+        time.sleep(10)
+        assert cut_off.poll() is None, "it lives, and stands by"
+        assert idle(namespace, "cut")["activeKeyID"] == after
+        assert len(staged(namespace, "cut")) == 1
+        operators.running[1].kill()
+        ask(namespace, "cut", "again")
+        rotated(namespace, "cut", after)
+        assert len(staged(namespace, "cut")) == 2
+        cut_off.terminate()
+        assert cut_off.wait(timeout=20) == 0
 
 
 def test_a_pod_that_never_acknowledges_degrades_it_and_the_old_key_stays(namespace, operators):
