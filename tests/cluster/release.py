@@ -80,6 +80,12 @@ class Release:
         )
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
+    def kill(self, component: str) -> None:
+        """All its pods, with SIGKILL."""
+        for pod in self.pods(component):
+            name = pod["metadata"]["name"]
+            self.namespace.kubectl("delete", "pod", name, "--grace-period=0", "--force", check=False)
+
     def sql(self, statement: str) -> str:
         """As the superuser inside the database's pod."""
         shell = 'PGPASSWORD=$(cat /etc/postgresql-secret/password) psql -h 127.0.0.1 -U postgres -d keybearer -Atc "$0"'

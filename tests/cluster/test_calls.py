@@ -91,13 +91,15 @@ def test_no_call_is_dropped_by_a_scale_down_or_a_new_version(release: Release, a
     second = call(release, "callers-two", "three", "four")
     namespace.until(lambda: is_settled(release, workers=2, calls=4))
 
-    # Two calls end and the floor goes, while the other two go on.
+    # Two calls end and the floor goes, while the other two go on. The operator is killed in the middle.
     namespace.kubectl("scale", "agentpool", "aide", "--replicas=1")
+    release.kill("operator")
     told = leave(release, first, "one", "two")
     namespace.until(lambda: is_settled(release, workers=1, calls=2))
 
     # A new version, whose worker takes the next call.
     namespace.apply(pool(env=[{"name": "ROUND", "value": "2"}]))
+    release.kill("operator")
     namespace.until(lambda: [each["phase"] for each in versions(release)] == ["Current", "Draining"])
     third = call(release, "callers-three", "five")
     namespace.until(lambda: [each["activeJobs"] for each in versions(release)] == [1, 2])

@@ -47,11 +47,6 @@ def scale(release: Release, pods: int) -> None:
     release.namespace.until(lambda: len(release.pods("backend")) == pods)
 
 
-def kill_the_operator(release: Release) -> None:
-    for pod in release.pods("operator"):
-        release.namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force", check=False)
-
-
 class KilledAtEveryStep:
     """Ends the operator with SIGKILL whenever a rotation has come to another step. `seen` is which ones they were."""
 
@@ -75,7 +70,7 @@ class KilledAtEveryStep:
             step = rotation(self._release, self._name)["status"]["step"]
             if not self.seen or step != self.seen[-1]:
                 self.seen.append(step)
-                kill_the_operator(self._release)
+                self._release.kill("operator")
 
 
 @pytest.fixture
