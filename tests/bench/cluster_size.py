@@ -34,7 +34,7 @@ CALLS = {
     "proxy": "a call goes through the proxy",
     "sign_in": "a person signs in with Google",
 }
-PARTS = {"backend": "backend", "frontend-proxy": "nginx", "postgres": "PostgreSQL"}
+PARTS = {"backend": "backend", "nginx": "nginx", "postgres": "PostgreSQL"}
 SIZES = ("small", "", "medium", "large")
 SETTLED_SECONDS = 20
 # The kubelet looks at its containers every ten seconds or so.
@@ -98,7 +98,7 @@ def carried(values: dict[str, Any], cost: dict[str, float]) -> tuple[float, str]
     """Calls a second, and which part is the first that is full: pods at 70 % of their requests, PostgreSQL at all."""
     limits = {
         "backend": values["backend"]["hpa"]["max"] * _cpu(values["backend"]) * 0.7,
-        "frontend-proxy": values["frontendProxy"]["hpa"]["max"] * _cpu(values["frontendProxy"]) * 0.7,
+        "nginx": values["frontendProxy"]["hpa"]["max"] * _cpu(values["frontendProxy"]) * 0.7,
         "postgres": _cpu(values["postgres"]),
     }
     rates = {part: limits[part] / cost[part] for part in PARTS if cost[part] > 0}

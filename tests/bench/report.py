@@ -13,9 +13,11 @@ def line(figure: Figure) -> str:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """In Markdown, its columns aligned."""
-    rows = [_HEADINGS, *(_cells(figure) for figure in figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    """In Markdown, its columns aligned, without those that say nothing of any figure."""
+    cells = [_cells(figure) for figure in figures]
+    told = [column for column in range(len(_HEADINGS)) if {row[column] for row in cells} - {"–", ""}]
+    rows = [[row[column] for column in told] for row in (_HEADINGS, *cells)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(told))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
     ]
