@@ -117,7 +117,7 @@ class World:
         sessions = Sessions(db, ledger, events, upstream, upstream, upstream)
         identities = Identities(self.keys, ledger)
         erasers = (grants.erase, vault.erase, sessions.erase, events.erase, identities.erase)
-        sign_in = SignIn(db, upstream, upstream, identities, sessions, vault, ledger, erasers)
+        sign_in = SignIn(db, upstream, upstream, identities, sessions, vault, ledger, upstream, erasers)
         return Domains(self.keys, ledger, Sealer(db, self.signers), sign_in.erase_again)
 
     async def sql(self, query: str, *arguments: object) -> list[asyncpg.Record]:

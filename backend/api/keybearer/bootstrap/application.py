@@ -18,6 +18,7 @@ from keybearer.http.schemas import About, Health
 from keybearer.http.ui import Ui
 from keybearer.kit.settings import Settings
 from keybearer.ledger import routes as ledger
+from keybearer.limits.guard import RequestGuard
 from keybearer.providers import routes as providers
 from keybearer.proxy import routes as proxy
 from keybearer.rooms import routes as rooms
@@ -31,10 +32,15 @@ _BEARER_PREFIXES = ("/api/proxy/", "/api/health")
 
 
 def create_app(settings: Settings, services: Services) -> ASGIApp:
-    """From the outside in: the hot path, then request id, limits and headers, host, origin, routes."""
-    application = api(settings, services)
+    """From the outside in: the hot path, then request id, sizes and headers, host, origin, limits, routes."""
+    counted = RequestGuard(
+        api(settings, services),
+        services.request_limits,
+        cookie=services.sessions.cookie.read,
+        known=lambda digest: services.resolver.cached(digest) is not None,
+    )
     guarded = HostGuard(
-        OriginGuard(application, own_origin=_own_origin, allowed=settings.cors_origins),
+        OriginGuard(counted, own_origin=_own_origin, allowed=settings.cors_origins),
         services.tenancy,
         bearer_prefixes=_BEARER_PREFIXES,
     )
@@ -88,6 +94,7 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
             services.identities,
             services.sessions,
             services.grants,
+            services.sign_in_limits,
             secure=settings.secure,
         ),
         providers.routes(services.providers),

@@ -31,6 +31,8 @@ from keybearer.kit.settings import Settings
 from keybearer.ledger.calls import CallWriter
 from keybearer.ledger.reading import Reading
 from keybearer.ledger.service import Ledger
+from keybearer.limits.service import RequestLimits, SignInLimits
+from keybearer.limits.windows import Windows
 from keybearer.providers import catalogue
 from keybearer.providers.catalogue import Catalogue
 from keybearer.providers.service import Providers
@@ -79,6 +81,9 @@ class Services:
     grant_use: LastUse
     proxy: Proxy
     sign_in: SignIn
+    sign_in_limits: SignInLimits
+    request_limits: RequestLimits
+    windows: Windows
     rooms: Rooms
     outbound: Outbound
     owner: str
@@ -109,8 +114,10 @@ def build(settings: Settings) -> Services:
     proxy = Proxy(db, providers_data, resolver, vault, calls, ledger, grant_use, breakers, outbound.client())
     erasers = (grants.erase, vault.erase, sessions.erase, events.erase, identities.erase)
     erasures = _erasure_log(settings)
+    windows = Windows(settings.valkey_url)
+    sign_in_limits = SignInLimits(windows, settings.sign_in_limit)
     flows = Flows(db, keys, providers)
-    sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, erasers, erasures)
+    sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, sign_in_limits, erasers, erasures)
     for subscriber in (cache, keys, tenancy, events):
         listener.subscribe(subscriber)
     for learned in (cache, keys, tenancy):
@@ -139,6 +146,9 @@ def build(settings: Settings) -> Services:
         grant_use=grant_use,
         proxy=proxy,
         sign_in=sign_in,
+        sign_in_limits=sign_in_limits,
+        request_limits=RequestLimits(windows, settings.request_limit),
+        windows=windows,
         rooms=Rooms(_livekit(settings)),
         outbound=outbound,
         owner=owner,
@@ -201,6 +211,7 @@ async def open_services(settings: Settings, *, background: bool = True) -> Async
             await work.stop()
         await services.calls.stop()
         await services.outbound.aclose()
+        await services.windows.aclose()
         await services.db.close()
         hanging.cancel()
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from keybearer.kit.errors import ConfigurationError
 PREFIX = "KEYBEARER_"
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 -- a container's ports; `keybearer up` binds loopback
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_LIMIT = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,9 @@ class Settings:
     log_format: str = "auto"
     log_sql: bool = False
     public_docs: bool = False
+    valkey_url: str | None = field(repr=False, default=None)
+    sign_in_limit: str = "5/minute"
+    request_limit: str = "10/second"
     livekit_url: str | None = None
     livekit_api_key: str | None = None
     livekit_api_secret: str | None = field(repr=False, default=None)
@@ -80,6 +85,9 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         log_format=source.choice("LOG_FORMAT", "auto", ("auto", "json", "console")),
         log_sql=source.flag("LOG_SQL"),
         public_docs=source.flag("PUBLIC_DOCS"),
+        valkey_url=_valkey_url(source.text("VALKEY_URL")),
+        sign_in_limit=_limit(source, "SIGN_IN_LIMIT", "5/minute"),
+        request_limit=_limit(source, "REQUEST_LIMIT", "10/second"),
         livekit_url=_livekit_url(source),
         livekit_api_key=source.text("LIVEKIT_API_KEY"),
         livekit_api_secret=source.text("LIVEKIT_API_SECRET"),
@@ -97,6 +105,26 @@ def _livekit_url(source: "_Source") -> str | None:
     for name in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
         source.required(name)
     return url
+
+
+def _valkey_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"valkey", "valkeys", "redis", "rediss"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(f"{PREFIX}VALKEY_URL must look like valkey://:password@valkey.internal:6379")
+    return value
+
+
+def _limit(source: "_Source", name: str, default: str) -> str:
+    value = source.text(name) or default
+    if not _LIMIT.fullmatch(value):
+        raise ConfigurationError(f"{PREFIX}{name} must look like {default}: a number per second, minute or hour.")
+    return value
 
 
 def migration_database_url(environment: Mapping[str, str] = os.environ) -> str:

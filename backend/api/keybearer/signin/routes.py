@@ -17,6 +17,7 @@ from keybearer.identity.model import Identity
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import KeybearerError
 from keybearer.kit.principal import Principal
+from keybearer.limits.service import SignInLimits
 from keybearer.providers.model import Provider
 from keybearer.providers.service import Providers
 from keybearer.sessions.service import Sessions
@@ -114,13 +115,14 @@ def routes(
     identities: IdentityService,
     sessions: Sessions,
     grants: GrantEnder,
+    limits: SignInLimits,
     *,
     secure: bool,
 ) -> APIRouter:
     router = APIRouter(tags=["sign-in"])
     cookie = _FlowCookie(secure)
-    _add_departures(router, sign_in, cookie)
-    _add_arrivals(router, sign_in, providers, sessions, cookie)
+    _add_departures(router, sign_in, limits, cookie)
+    _add_arrivals(router, sign_in, providers, sessions, limits, cookie)
     _add_identities(router, db, identities, providers)
     _add_endings(router, db, sign_in, sessions, grants)
     return router
@@ -153,12 +155,12 @@ class _FlowCookie:
         response.headers["Cache-Control"] = "no-store"
 
 
-def _add_departures(router: APIRouter, sign_in: SignIn, cookie: _FlowCookie) -> None:
+def _add_departures(router: APIRouter, sign_in: SignIn, limits: SignInLimits, cookie: _FlowCookie) -> None:
     @router.get(
         "/auth/{provider}/start",
         status_code=302,
         response_class=RedirectResponse,
-        responses=problems(401, 404, 409, 422, 503),
+        responses=problems(401, 404, 409, 422, 429, 503),
         summary="Go to a provider to sign in",
     )
     async def start_sign_in(
@@ -168,6 +170,7 @@ def _add_departures(router: APIRouter, sign_in: SignIn, cookie: _FlowCookie) -> 
         linking = await current_principal(request) if link else None
         tenant, browser, back = tenant_of(request.scope), cookie.read(request), local_path(return_to)
         try:
+            await limits.check_address("start")
             departure = await sign_in.begin_sign_in(tenant, provider, back, browser, linking)
         except KeybearerError as error:
             if "text/html" not in request.headers.get("accept", ""):
@@ -203,10 +206,21 @@ def _add_departures(router: APIRouter, sign_in: SignIn, cookie: _FlowCookie) -> 
 
 
 def _add_arrivals(
-    router: APIRouter, sign_in: SignIn, providers: Providers, sessions: Sessions, cookie: _FlowCookie
+    router: APIRouter,
+    sign_in: SignIn,
+    providers: Providers,
+    sessions: Sessions,
+    limits: SignInLimits,
+    cookie: _FlowCookie,
 ) -> None:
     async def arrive(provider: Provider, request: Request) -> Response:
-        query = request.query_params
+        query, principal = request.query_params, await find_principal(request)
+        if principal is None:  # else it is somebody who connects accounts, and may come back with many
+            try:
+                await limits.check_address("callback")
+            except KeybearerError as error:
+                refused = Arrival(SIGN_IN, "/", problem=error.code)
+                return RedirectResponse(_destination(refused, provider.name), 303, {"Cache-Control": "no-store"})
         callback = Callback(
             provider=provider,
             state=query.get("state", ""),
@@ -215,7 +229,7 @@ def _add_arrivals(
             issuer=query.get("iss"),
             browser_secret=cookie.read(request),
             user_agent=request.headers.get("user-agent", ""),
-            principal=await find_principal(request),
+            principal=principal,
         )
         arrival = await sign_in.arrive(tenant_of(request.scope), callback)
         response = RedirectResponse(_destination(arrival, provider.name), 303)

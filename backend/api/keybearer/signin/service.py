@@ -17,6 +17,7 @@ from keybearer.kit.errors import KeybearerError, Unavailable
 from keybearer.kit.principal import Principal
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
+from keybearer.limits.service import SignInLimits
 from keybearer.providers.errors import TokenRequestFailed
 from keybearer.providers.identity_answer import ProviderIdentity
 from keybearer.providers.model import Provider
@@ -68,6 +69,7 @@ class SignIn:
         sessions: Sessions,
         vault: Vault,
         ledger: Ledger,
+        limits: SignInLimits,
         erasers: tuple[Eraser, ...],
         erasures: ErasureLog | None = None,
     ) -> None:
@@ -78,6 +80,7 @@ class SignIn:
         self._sessions = sessions
         self._vault = vault
         self._ledger = ledger
+        self._limits = limits
         self._erasers = erasers
         self._erasures = erasures
 
@@ -202,6 +205,7 @@ class SignIn:
 
     async def _sign_in(self, tenant: Tenant, callback: Callback, identity: ProviderIdentity) -> str:
         presented = _presented(callback.provider, identity)
+        await self._limits.check_account(tenant.id, identity.email or f"{identity.issuer} {identity.subject}")
         async with self._db.transaction(tenant.id) as tx:
             user = await self._identities.sign_in(tx, tenant.id, presented)
             # A sign-in never keeps the token that the browser came with.
