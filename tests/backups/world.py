@@ -25,6 +25,7 @@ from keybearer.kit.database import Database
 from keybearer.ledger.background import Sealer
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
+from keybearer.mail.service import Mail
 from keybearer.sessions.service import Sessions
 from keybearer.signin.service import SignIn
 from keybearer.vault.service import Vault
@@ -114,9 +115,16 @@ class World:
         upstream: Any = None
         vault = Vault(db, self.keys, upstream, ledger, events, breakers=Breakers(), owner="restore")
         grants = Grants(db, vault, ledger, events)
-        sessions = Sessions(db, ledger, events, upstream, upstream, upstream)
+        sessions = Sessions(db, ledger, events, upstream, upstream, upstream, upstream)
         identities = Identities(self.keys, ledger)
-        erasers = (grants.erase, vault.erase, sessions.erase, events.erase, identities.erase)
+        erasers = (
+            grants.erase,
+            vault.erase,
+            Mail(self.keys, enabled=False).erase,
+            sessions.erase,
+            events.erase,
+            identities.erase,
+        )
         sign_in = SignIn(db, upstream, upstream, identities, sessions, vault, ledger, upstream, erasers)
         return Domains(self.keys, ledger, Sealer(db, self.signers), sign_in.erase_again)
 

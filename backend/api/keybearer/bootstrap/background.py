@@ -11,6 +11,8 @@ from keybearer.keys import background as keys
 from keybearer.kit.leases import Elected
 from keybearer.ledger import background as ledger
 from keybearer.ledger.background import Sealer
+from keybearer.mail import background as mail
+from keybearer.mail.background import Courier
 from keybearer.sessions import background as sessions
 from keybearer.signin import background as signin
 from keybearer.vault.background import VaultWork
@@ -35,18 +37,23 @@ class Background:
             await sessions.prune(db)
             await signin.prune(db)
             await events.prune(db)
+            await mail.prune(db)
 
         async def measure() -> None:
             await sessions.measure(db)
             await ledger.measure(db)
             await keys.measure(db)
             await backups.measure(db)
+            await mail.measure(db)
 
         self._elected = [
             Elected(db, "sealer", owner, ledger.SEAL_SECONDS, sealer.run),
             Elected(db, "prune", owner, _PRUNE_SECONDS, prune),
             Elected(db, "gauges", owner, _GAUGE_SECONDS, measure),
         ]
+        if services.post is not None:
+            courier = Courier(db, services.mail, services.post)
+            self._elected.append(Elected(db, "mail", owner, mail.SEND_SECONDS, courier.run))
 
     def start(self) -> None:
         self._services.listener.start()

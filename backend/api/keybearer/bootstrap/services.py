@@ -33,6 +33,9 @@ from keybearer.ledger.reading import Reading
 from keybearer.ledger.service import Ledger
 from keybearer.limits.service import RequestLimits, SignInLimits
 from keybearer.limits.windows import Windows
+from keybearer.mail.model import Server
+from keybearer.mail.service import Mail
+from keybearer.mail.smtp import Post
 from keybearer.providers import catalogue
 from keybearer.providers.catalogue import Catalogue
 from keybearer.providers.service import Providers
@@ -41,6 +44,7 @@ from keybearer.rooms.service import LiveKit, Rooms
 from keybearer.sessions.background import SeenFlusher
 from keybearer.sessions.cache import BearerCache
 from keybearer.sessions.cookies import SessionCookie
+from keybearer.sessions.devices import Devices
 from keybearer.sessions.resolver import BearerResolver
 from keybearer.sessions.seen import LastSeen
 from keybearer.sessions.service import Sessions
@@ -84,6 +88,8 @@ class Services:
     sign_in_limits: SignInLimits
     request_limits: RequestLimits
     windows: Windows
+    mail: Mail
+    post: Post | None
     rooms: Rooms
     outbound: Outbound
     owner: str
@@ -107,12 +113,14 @@ def build(settings: Settings) -> Services:
     resolver, last_seen = BearerResolver(db, cache), LastSeen()
     tenancy = Tenancy(db, settings)
     identities = Identities(keys, ledger)
-    sessions = Sessions(db, ledger, events, resolver, last_seen, SessionCookie(settings.secure))
+    mail = Mail(keys, enabled=settings.smtp_url is not None)
+    devices = Devices(identities, mail, tenancy)
+    sessions = Sessions(db, ledger, events, resolver, last_seen, SessionCookie(settings.secure), devices)
     vault = Vault(db, keys, providers, ledger, events, breakers=breakers, owner=owner)
     grants = Grants(db, vault, ledger, events)
     grant_use = LastUse(db)
     proxy = Proxy(db, providers_data, resolver, vault, calls, ledger, grant_use, breakers, outbound.client())
-    erasers = (grants.erase, vault.erase, sessions.erase, events.erase, identities.erase)
+    erasers = (grants.erase, vault.erase, mail.erase, sessions.erase, events.erase, identities.erase)
     erasures = _erasure_log(settings)
     windows = Windows(settings.valkey_url)
     sign_in_limits = SignInLimits(windows, settings.sign_in_limit)
@@ -149,6 +157,8 @@ def build(settings: Settings) -> Services:
         sign_in_limits=sign_in_limits,
         request_limits=RequestLimits(windows, settings.request_limit),
         windows=windows,
+        mail=mail,
+        post=_post(settings),
         rooms=Rooms(_livekit(settings)),
         outbound=outbound,
         owner=owner,
@@ -180,6 +190,11 @@ def _erasure_log(settings: Settings) -> ErasureLog | None:
     log_of_erasures = ErasureLog(settings.erasure_log_dir)
     log_of_erasures.check()
     return log_of_erasures
+
+
+def _post(settings: Settings) -> Post | None:
+    url, sender = settings.smtp_url, settings.mail_from
+    return Post(Server.of(url), sender=sender, name=settings.mail_name) if url and sender else None
 
 
 def _livekit(settings: Settings) -> LiveKit | None:

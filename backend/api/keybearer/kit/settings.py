@@ -14,6 +14,7 @@ PREFIX = "KEYBEARER_"
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 -- a container's ports; `keybearer up` binds loopback
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _LIMIT = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour)")
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,9 @@ class Settings:
     valkey_url: str | None = field(repr=False, default=None)
     sign_in_limit: str = "5/minute"
     request_limit: str = "10/second"
+    smtp_url: str | None = field(repr=False, default=None)
+    mail_from: str | None = None
+    mail_name: str = "Keybearer"
     livekit_url: str | None = None
     livekit_api_key: str | None = None
     livekit_api_secret: str | None = field(repr=False, default=None)
@@ -88,6 +92,9 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         valkey_url=_valkey_url(source.text("VALKEY_URL")),
         sign_in_limit=_limit(source, "SIGN_IN_LIMIT", "5/minute"),
         request_limit=_limit(source, "REQUEST_LIMIT", "10/second"),
+        smtp_url=_smtp_url(source),
+        mail_from=_mail_from(source.text("MAIL_FROM")),
+        mail_name=source.text("MAIL_NAME") or "Keybearer",
         livekit_url=_livekit_url(source),
         livekit_api_key=source.text("LIVEKIT_API_KEY"),
         livekit_api_secret=source.text("LIVEKIT_API_SECRET"),
@@ -117,6 +124,29 @@ def _valkey_url(value: str | None) -> str | None:
         usable = False
     if not usable:
         raise ConfigurationError(f"{PREFIX}VALKEY_URL must look like valkey://:password@valkey.internal:6379")
+    return value
+
+
+def _smtp_url(source: "_Source") -> str | None:
+    """Without one, no mail is sent, and the sender may be there all the same."""
+    value = source.text("SMTP_URL")
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"smtp", "smtps"} and parts.hostname and parts.port != 0
+        usable = usable and not (parts.path.strip("/") or parts.query or parts.fragment)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(f"{PREFIX}SMTP_URL must look like smtps://user:password@mail.example.com")
+    source.required("MAIL_FROM")
+    return value
+
+
+def _mail_from(value: str | None) -> str | None:
+    if value is not None and not _ADDRESS.fullmatch(value):
+        raise ConfigurationError(f"{PREFIX}MAIL_FROM must be one address, such as keybearer@example.com.")
     return value
 
 

@@ -42,7 +42,7 @@ def of_address(address: str | None) -> str:
         return "address:unknown"
     parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     if parsed.version == 6:
-        parsed = ipaddress.ip_network((int(parsed), _IPV6_BLOCK), strict=False).network_address
+        parsed = ipaddress.ip_network(f"{parsed}/{_IPV6_BLOCK}", strict=False).network_address
     return f"address:{parsed}"
 
 

@@ -56,9 +56,10 @@ class SeenFlusher:
 
 
 async def prune(db: Database) -> int:
-    """Removes what has expired; how many sessions and tokens."""
+    """Removes what has expired; how many sessions, tokens and devices."""
     async with system.transaction(db) as tx:
         removed = await store.remove_expired(tx) + await store.remove_expired_bearers(tx)
+        removed += await store.remove_unused_devices(tx)
     if removed:
         log.info("sessions.pruned", removed=removed)
     return removed

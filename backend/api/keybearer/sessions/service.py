@@ -17,6 +17,7 @@ from keybearer.ledger.service import Ledger
 from keybearer.sessions import bearers, device, store
 from keybearer.sessions.cache import Closer
 from keybearer.sessions.cookies import SessionCookie
+from keybearer.sessions.devices import Devices
 from keybearer.sessions.model import LIFETIME, Resolved, Session
 from keybearer.sessions.resolver import BearerResolver
 from keybearer.sessions.seen import LastSeen
@@ -32,6 +33,7 @@ class Sessions:
         resolver: BearerResolver,
         last_seen: LastSeen,
         cookie: SessionCookie,
+        devices: Devices,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -40,6 +42,7 @@ class Sessions:
         self._events = events
         self._resolver = resolver
         self._last_seen = last_seen
+        self._devices = devices
         self._now = now
         self.cookie = cookie
 
@@ -59,6 +62,7 @@ class Sessions:
         token = tokens.new(tokens.SESSION)
         await store.add(tx, tenant_id, session)
         await bearers.add(tx, "session", token, tenant_id, session.id, session.expires_at)
+        await self._devices.signed_in(tx, tenant_id, session)
         return token
 
     async def authenticate(self, request: Request) -> Principal | None:
@@ -100,6 +104,7 @@ class Sessions:
     async def erase(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
         removed = await store.erase(tx, tenant_id, user_id)
         await bearers.remove(tx, tenant_id, "session", removed)
+        await store.erase_devices(tx, tenant_id, user_id)
 
     async def _resolve(self, request: Request) -> Resolved | None:
         token = self.cookie.read(request.headers.get("cookie", "").encode("latin-1"))

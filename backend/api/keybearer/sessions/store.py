@@ -1,4 +1,4 @@
-"""Rows of sessions and bearer secrets."""
+"""Rows of sessions, bearer secrets and devices."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Row, delete, func, insert, select, text
+from sqlalchemy import Row, delete, exists, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql
 
 from keybearer.kit.database import Database, Transaction
 from keybearer.sessions.model import Resolved, Session
-from keybearer.sessions.tables import bearers, sessions
+from keybearer.sessions.tables import bearers, devices, sessions
 
 _SEEN = text(
     """
@@ -105,6 +106,31 @@ async def count_active(tx: Transaction) -> int:
     return (
         await tx.execute(select(func.count()).select_from(sessions).where(sessions.c.expires_at > func.now()))
     ).scalar_one()
+
+
+async def has_devices(tx: Transaction, tenant_id: UUID, user_id: UUID) -> bool:
+    known = exists().where(devices.c.tenant_id == tenant_id, devices.c.user_id == user_id)
+    return bool((await tx.execute(select(known))).scalar_one())
+
+
+async def note_device(tx: Transaction, tenant_id: UUID, user_id: UUID, device: str, block: str) -> bool:
+    """Whether the person was never seen there before. Of two at once, one is the first."""
+    key = {"tenant_id": tenant_id, "user_id": user_id, "device": device, "block": block}
+    seen_again = await tx.execute(update(devices).filter_by(**key).values(last_seen_at=func.now()))
+    if seen_again.rowcount:
+        return False
+    added = await tx.execute(postgresql.insert(devices).values(**key).on_conflict_do_nothing())
+    return added.rowcount == 1
+
+
+async def erase_devices(tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
+    await tx.execute(delete(devices).where(devices.c.tenant_id == tenant_id, devices.c.user_id == user_id))
+
+
+async def remove_unused_devices(tx: Transaction) -> int:
+    """Those of over a year ago: whoever comes back there is told again."""
+    unused = devices.c.last_seen_at < func.now() - text("interval '400 days'")
+    return (await tx.execute(delete(devices).where(unused))).rowcount
 
 
 async def seen(tx: Transaction, uses: dict[UUID, datetime]) -> None:
