@@ -173,3 +173,11 @@ async def test_another_tenant_sees_no_mail(office: Office) -> None:
         async with office.db.transaction(tenant) as tx:
             counts.append((await tx.execute(text("SELECT count(*) FROM mails"))).scalar())
     assert counts == [1, 0]
+
+
+async def test_mail_goes_with_the_person(office: Office) -> None:
+    await office.post()
+    async with office.db.transaction(TENANT) as tx:
+        await office.mail.erase(tx, TENANT, office.person)
+
+    assert await waiting(office) == 0
