@@ -51,6 +51,8 @@ KEYBEARER_PROVIDERS_DIR: /etc/keybearer/providers
 KEYBEARER_INTERNAL_HOSTS: {{ include "keybearer.serviceNames" (dict "root" . "name" "backend") | quote }}
 KEYBEARER_TRUSTED_PROXIES: {{ join "," .Values.trustedProxies | quote }}
 KEYBEARER_DATABASE_POOL_SIZE: {{ .Values.backend.databasePoolSize | quote }}
+KEYBEARER_REQUEST_LIMIT: {{ .Values.limits.requests | quote }}
+KEYBEARER_SIGN_IN_LIMIT: {{ .Values.limits.signIns | quote }}
 KEYBEARER_PUBLIC_DOCS: {{ .Values.publicDocs | quote }}
 KEYBEARER_LOG_LEVEL: {{ .Values.logLevel }}
 KEYBEARER_LOG_FORMAT: json

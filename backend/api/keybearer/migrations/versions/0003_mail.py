@@ -4,7 +4,7 @@ from pathlib import Path
 
 from keybearer.migrations.script import execute
 
-revision = "0005"
+revision = "0003"
 down_revision = "0002"
 
 
