@@ -134,7 +134,7 @@ def test_every_secret_is_made_or_given(name: str) -> None:
     made = {f"kb-keybearer-{suffix}" for suffix in secrets_made(found)}
     made |= {each["spec"]["target"]["name"] for each in kind(found, "ExternalSecret")}
     operators = {"kb-keybearer-postgres-superuser", "kb-keybearer-postgres-ca"} if kind(found, "Cluster") else set()
-    given = set(re.findall(r'"((?:own-\w+|db|ca|providers|more))"', json.dumps(SETS[name][1])))
+    given = set(re.findall(r'"((?:own-\w+|db|ca|providers|mail|more))"', json.dumps(SETS[name][1])))
     used: set[str] = set()
     for _, pod in pods(found):
         used |= set(re.findall(r'"secretName": "([^"]+)"', json.dumps(pod)))

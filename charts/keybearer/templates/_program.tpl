@@ -90,6 +90,14 @@ postgresql://{{ .login }}{{ include "keybearer.databaseHost" .root }}:5432/{{ .r
 - name: KEYBEARER_VALKEY_URL
   value: valkey://:$(VALKEY_PASSWORD)@{{ include "keybearer.fullname" . }}-valkey:6379
 {{- end }}
+{{- with .Values.mail }}
+{{- if .from }}
+- name: KEYBEARER_SMTP_URL
+  valueFrom: {secretKeyRef: {name: {{ .existingSecret }}, key: url}}
+- {name: KEYBEARER_MAIL_FROM, value: {{ .from | quote }}}
+- {name: KEYBEARER_MAIL_NAME, value: {{ .name | quote }}}
+{{- end }}
+{{- end }}
 {{- if include "keybearer.hasLivekit" . }}
 {{ include "keybearer.variable" (dict "root" . "name" "KEYBEARER_LIVEKIT_API_KEY" "secret" "livekit" "key" "api-key") }}
 {{ include "keybearer.variable" (dict "root" . "name" "KEYBEARER_LIVEKIT_API_SECRET" "secret" "livekit" "key" "api-secret") }}
