@@ -40,7 +40,8 @@ dev: $(SYNCED) $(UI_PACKAGES) ## the same, reloading when the API or the UI chan
 
 test: $(SYNCED) $(UI_BUILD) ## all tests but the long ones
 	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && nginx=$$($(FIND_NGINX)) && promtool=$$($(FIND_PROMTOOL)) && \
-		KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_NGINX="$$nginx" KEYBEARER_TEST_PROMTOOL="$$promtool" \
+		valkey=$$($(FIND_VALKEY)) && KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_NGINX="$$nginx" \
+		KEYBEARER_TEST_PROMTOOL="$$promtool" KEYBEARER_TEST_VALKEY="$$valkey" \
 		$(VENV)/bin/pytest -m "not long and not images and not cluster" $(PARALLEL) $(ARGS)
 
 test-cluster: $(SYNCED) ## the chart on the cluster that KUBECONFIG names, whose nodes have the images :TAG
@@ -207,6 +208,7 @@ endef
 export FIND_PROGRAM
 FIND_NGINX = sh -euc "$$FIND_PROGRAM"'; program nginx KEYBEARER_TEST_NGINX nginx-light "the tests of the front door"'
 FIND_PROMTOOL = sh -euc "$$FIND_PROGRAM"'; program promtool KEYBEARER_TEST_PROMTOOL prometheus "the tests of alerts"'
+FIND_VALKEY = sh -euc "$$FIND_PROGRAM"'; program redis-server KEYBEARER_TEST_VALKEY redis-server "the tests of shared limits"'
 
 define BUILD_IMAGES
 builder='$(BUILDER)'

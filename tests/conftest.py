@@ -34,6 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # Schemathesis names an operation in a test's name, which pytest 9.2 leaves out of the node id.
         if not item.nodeid.endswith(item.name):
             item._id = item.parent.id.child(item.name)
+        if item.get_closest_marker("cluster") is not None:
+            item.add_marker(pytest.mark.enable_socket)  # its API server may be anywhere
     twice = {identifier for identifier, count in Counter(item.nodeid for item in items).items() if count > 1}
     assert not twice, f"xdist would run one of the tests with the same node id: {sorted(twice)}"
     items.sort(key=_turn)

@@ -53,7 +53,6 @@ REPLICA_SETS: Final = Resource("apps/v1", "replicasets", "ReplicaSet")
 STATEFUL_SETS: Final = Resource("apps/v1", "statefulsets", "StatefulSet")
 JOBS: Final = Resource("batch/v1", "jobs", "Job")
 LEASES: Final = Resource("coordination.k8s.io/v1", "leases", "Lease")
-DISRUPTION_BUDGETS: Final = Resource("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
 SECRET_ROTATIONS: Final = Resource(names.API_VERSION, "secretrotations", "SecretRotation")
 AGENT_POOLS: Final = Resource(names.API_VERSION, "agentpools", "AgentPool")
 

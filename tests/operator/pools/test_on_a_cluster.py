@@ -24,7 +24,7 @@ from keybearer_operator.login import login
 from keybearer_operator.pools import reconcile
 from keybearer_operator.work import Work
 
-pytestmark = [pytest.mark.cluster, pytest.mark.enable_socket, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 TAG = os.environ.get("KEYBEARER_TEST_TAG", "dev")
 CRD = Path(__file__).parents[3] / "charts/keybearer/files/crds/agentpool.yaml"
