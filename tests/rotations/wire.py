@@ -19,7 +19,8 @@ class Wire:
         self._whole = threading.Event()
         self._whole.set()
         self._listening = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     @property
     def port(self) -> int:
@@ -32,18 +33,27 @@ class Wire:
         self._whole.set()
 
     def close(self) -> None:
-        self._listening.close()
+        """Ends when all that went over it has ended; whoever uses it has to be gone."""
         self._whole.set()
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(timeout=10)
 
     def _accept(self) -> None:
-        while True:
-            try:
+        carrying = []
+        with self._listening, suppress(OSError):
+            while True:
                 near, _ = self._listening.accept()
-            except OSError:
-                return
-            far = socket.create_connection(self._target)
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+                carrying.append(threading.Thread(target=self._connect, args=(near,), daemon=True))
+                carrying[-1].start()
+        for each in carrying:
+            each.join()
+
+    def _connect(self, near: socket.socket) -> None:
+        with near, socket.create_connection(self._target) as far:
+            back = threading.Thread(target=self._carry, args=(far, near), daemon=True)
+            back.start()
+            self._carry(near, far)
+            back.join()
 
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
