@@ -47,7 +47,7 @@ test: $(SYNCED) $(UI_BUILD) ## all tests but the long ones
 test-cluster: $(SYNCED) ## the chart on the cluster that KUBECONFIG names, whose nodes have the images :TAG
 	@for tool in helm kubectl; do command -v $$tool >/dev/null || { echo "keybearer: $$tool is needed on PATH." >&2; exit 1; }; done
 	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_TAG="$(TAG)" \
-		$(VENV)/bin/pytest -m cluster -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+		$(VENV)/bin/pytest -m cluster -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # The images of others that the chart's tests run.
 list-images:

@@ -173,8 +173,8 @@ def secrets() -> list[dict[str, Any]]:
     ]
 
 
-def keyring_secret(name: str) -> dict[str, Any]:
-    return opaque(name, {"k1": material.new_encryption_key().decode(), "primary": "k1\n"})
+def keyring_secret(name: str, key_id: str = "k1") -> dict[str, Any]:
+    return opaque(name, {key_id: material.new_encryption_key().decode(), "primary": f"{key_id}\n"})
 
 
 def opaque(name: str, data: dict[str, str]) -> dict[str, Any]:

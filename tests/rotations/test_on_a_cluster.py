@@ -71,14 +71,18 @@ def test_other_values_are_replaced_and_their_consumer_restarted(namespace, opera
     operators.start()
     rotate(namespace, "other", "OpaqueSecret", mode="Restart")
     idle(namespace, "other")
-    revision = namespace.get("deployment", "backend")["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
+    revision = version_of_backends(namespace)
     before = namespace.get("secret", "other")["data"]["token"]
     ask(namespace, "other", "now")
     namespace.until(lambda: namespace.get("secret", "other")["data"]["token"] != before)
-    namespace.until(lambda: status(namespace, "other").get("step") == "Idle")
-    after = namespace.get("deployment", "backend")["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
-    assert int(after) == int(revision) + 1
+    namespace.until(lambda: version_of_backends(namespace) != revision)
+    idle(namespace, "other")
+    assert version_of_backends(namespace) == revision + 1
     namespace.rolled_out("deployment/backend")
+
+
+def version_of_backends(namespace):
+    return int(namespace.get("deployment", "backend")["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
 
 
 def test_of_two_operators_one_acts_and_the_other_takes_over(namespace, operators):

@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 from cluster.documented import check, described, listed
 from cluster.kube import Namespace
-from rotations.site import Operators, ask, deployment, idle, name_consumers, rotate, rotated, status, waits_for
+from rotations.site import (
+    Operators,
+    ask,
+    deployment,
+    idle,
+    keyring_secret,
+    name_consumers,
+    rotate,
+    rotated,
+    status,
+    waits_for,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -27,6 +38,9 @@ def silent() -> dict[str, Any]:
 
 
 def test_each_state_is_shown_as_it_is(namespace: Namespace, operators: Operators) -> None:
+    # What other tests made of the Secret would show.
+    namespace.kubectl("delete", "secret", "keyring")
+    namespace.apply(keyring_secret("keyring", "k20260101000000"))
     operators.start()
     rotate(namespace, NAME, "AESKeyring", secret="keyring", overlap={"min": "5s", "max": "10s"})
     before = idle(namespace, NAME)["activeKeyID"]
