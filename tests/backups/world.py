@@ -115,8 +115,8 @@ class World:
         upstream: Any = None
         vault = Vault(db, self.keys, upstream, ledger, events, breakers=Breakers(), owner="restore")
         grants = Grants(db, vault, ledger, events)
-        sessions = Sessions(db, ledger, events, upstream, upstream, upstream, upstream)
-        identities = Identities(self.keys, ledger)
+        sessions = Sessions(db, ledger, events, upstream, upstream, upstream, upstream, upstream)
+        identities = Identities(self.keys, ledger, upstream, "closed")
         erasers = (
             grants.erase,
             vault.erase,

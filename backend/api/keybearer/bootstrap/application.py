@@ -23,8 +23,11 @@ from keybearer.providers import routes as providers
 from keybearer.proxy import routes as proxy
 from keybearer.rooms import routes as rooms
 from keybearer.sessions import routes as sessions
+from keybearer.sessions.api_keys import routes as api_keys
 from keybearer.sessions.hot import HotMe
+from keybearer.sessions.programs import routes as programs
 from keybearer.signin import routes as signin
+from keybearer.signin.accounts import routes as accounts
 from keybearer.tenancy.service import HostGuard, tenant_of
 from keybearer.vault import routes as vault
 
@@ -87,6 +90,9 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
     # Fixed words come before /auth/{provider}/….
     for router in (
         sessions.routes(services.sessions),
+        accounts.routes(services.accounts, services.sessions.cookie),
+        programs.routes(services.program_tokens),
+        api_keys.routes(services.api_keys),
         signin.routes(
             services.db,
             services.sign_in,
@@ -106,6 +112,7 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
         rooms.routes(services.rooms),
     ):
         app.include_router(router, prefix="/api")
+    app.include_router(programs.well_known(services.access_tokens))
 
 
 def _add_reference(app: FastAPI, *, public: bool) -> None:

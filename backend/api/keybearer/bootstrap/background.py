@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from keybearer.backups import background as backups
 from keybearer.events import background as events
+from keybearer.identity import background as identity
 from keybearer.keys import background as keys
 from keybearer.kit.leases import Elected
 from keybearer.ledger import background as ledger
@@ -35,6 +36,7 @@ class Background:
 
         async def prune() -> None:
             await sessions.prune(db)
+            await identity.prune(db)
             await signin.prune(db)
             await events.prune(db)
             await mail.prune(db)

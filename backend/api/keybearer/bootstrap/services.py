@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -14,6 +15,10 @@ from keybearer.bootstrap.guard import check_database
 from keybearer.events.service import Events
 from keybearer.grants.background import LastUse
 from keybearer.grants.service import Grants
+from keybearer.identity.invitations.service import Invitations
+from keybearer.identity.passwords.hashing import Hashing
+from keybearer.identity.passwords.policy import Policy
+from keybearer.identity.passwords.service import Passwords
 from keybearer.identity.service import Identities
 from keybearer.keys import background as keys_background
 from keybearer.keys import keyring, signing
@@ -27,7 +32,7 @@ from keybearer.kit.listener import Listener
 from keybearer.kit.login import Login
 from keybearer.kit.outbound import Outbound
 from keybearer.kit.reloading import Reloader, Source
-from keybearer.kit.settings import Settings
+from keybearer.kit.settings import HS256, Settings
 from keybearer.ledger.calls import CallWriter
 from keybearer.ledger.reading import Reading
 from keybearer.ledger.service import Ledger
@@ -41,13 +46,21 @@ from keybearer.providers.catalogue import Catalogue
 from keybearer.providers.service import Providers
 from keybearer.proxy.service import Proxy
 from keybearer.rooms.service import LiveKit, Rooms
+from keybearer.sessions.api_keys.service import ApiKeys
 from keybearer.sessions.background import SeenFlusher
 from keybearer.sessions.cache import BearerCache
 from keybearer.sessions.cookies import SessionCookie
 from keybearer.sessions.devices import Devices
+from keybearer.sessions.programs.access import AccessTokens, load_shared_key
+from keybearer.sessions.programs.model import Lifetimes
+from keybearer.sessions.programs.service import ProgramTokens
 from keybearer.sessions.resolver import BearerResolver
 from keybearer.sessions.seen import LastSeen
 from keybearer.sessions.service import Sessions
+from keybearer.signin.accounts.factors import NoSecondFactors
+from keybearer.signin.accounts.letters import NoLetters
+from keybearer.signin.accounts.operating import Operating
+from keybearer.signin.accounts.service import Accounts, Rules
 from keybearer.signin.flows import Flows
 from keybearer.signin.service import SignIn
 from keybearer.tenancy.service import Tenancy
@@ -76,10 +89,18 @@ class Services:
     calls: CallWriter
     events: Events
     identities: Identities
+    invitations: Invitations
+    hashing: Hashing
+    passwords: Passwords
     resolver: BearerResolver
     last_seen: LastSeen
     seen_flusher: SeenFlusher
     sessions: Sessions
+    access_tokens: AccessTokens
+    program_tokens: ProgramTokens
+    api_keys: ApiKeys
+    accounts: Accounts
+    operating: Operating
     vault: Vault
     grants: Grants
     grant_use: LastUse
@@ -112,18 +133,48 @@ def build(settings: Settings) -> Services:
     cache = BearerCache(fresh=lambda: listener.fresh, clock=time.monotonic, wall=time.time)
     resolver, last_seen = BearerResolver(db, cache), LastSeen()
     tenancy = Tenancy(db, settings)
-    identities = Identities(keys, ledger)
+    windows = Windows(settings.valkey_url)
+    sign_in_limits = SignInLimits(windows, settings.sign_in_limit)
+    invitations, hashing = Invitations(), Hashing()
+    passwords = Passwords(hashing, _password_policy(settings))
+    identities = Identities(keys, ledger, invitations, settings.registration)
+    lifetimes = _lifetimes(settings)
+    access_tokens = _access_tokens(settings, signing_keys, lifetimes)
     mail = Mail(keys, enabled=settings.smtp_url is not None)
     devices = Devices(identities, mail, tenancy)
-    sessions = Sessions(db, ledger, events, resolver, last_seen, SessionCookie(settings.secure), devices)
+    cookie = SessionCookie(settings.secure)
+    sessions = Sessions(db, ledger, events, resolver, last_seen, cookie, devices, access_tokens)
+    program_tokens = ProgramTokens(db, access_tokens, sessions, identities, ledger, lifetimes)
+    api_keys = ApiKeys(db, ledger)
+    rooms, factors = Rooms(_livekit(settings)), NoSecondFactors()
+    accounts = Accounts(
+        db,
+        identities,
+        passwords,
+        invitations,
+        sessions,
+        program_tokens,
+        rooms,
+        ledger,
+        factors,
+        NoLetters(),
+        sign_in_limits,
+        Rules(settings.registration, settings.registration_reveals),
+    )
     vault = Vault(db, keys, providers, ledger, events, breakers=breakers, owner=owner)
     grants = Grants(db, vault, ledger, events)
     grant_use = LastUse(db)
     proxy = Proxy(db, providers_data, resolver, vault, calls, ledger, grant_use, breakers, outbound.client())
-    erasers = (grants.erase, vault.erase, mail.erase, sessions.erase, events.erase, identities.erase)
+    erasers = (
+        grants.erase,
+        vault.erase,
+        api_keys.erase,
+        mail.erase,
+        sessions.erase,
+        events.erase,
+        identities.erase,
+    )
     erasures = _erasure_log(settings)
-    windows = Windows(settings.valkey_url)
-    sign_in_limits = SignInLimits(windows, settings.sign_in_limit)
     flows = Flows(db, keys, providers)
     sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, sign_in_limits, erasers, erasures)
     for subscriber in (cache, keys, tenancy, events):
@@ -145,10 +196,18 @@ def build(settings: Settings) -> Services:
         calls=calls,
         events=events,
         identities=identities,
+        invitations=invitations,
+        hashing=hashing,
+        passwords=passwords,
         resolver=resolver,
         last_seen=last_seen,
         seen_flusher=SeenFlusher(db, last_seen),
         sessions=sessions,
+        access_tokens=access_tokens,
+        program_tokens=program_tokens,
+        api_keys=api_keys,
+        accounts=accounts,
+        operating=Operating(db, identities, passwords, invitations, sessions, ledger, factors),
         vault=vault,
         grants=grants,
         grant_use=grant_use,
@@ -159,7 +218,7 @@ def build(settings: Settings) -> Services:
         windows=windows,
         mail=mail,
         post=_post(settings),
-        rooms=Rooms(_livekit(settings)),
+        rooms=rooms,
         outbound=outbound,
         owner=owner,
     )
@@ -181,6 +240,32 @@ def _reloader(settings: Settings, db: Database, login: Login, keys: Keys, signin
     if settings.database_credentials_dir is not None:
         sources.append(Source("login", settings.database_credentials_dir, login.take))
     return Reloader(sources)
+
+
+def _password_policy(settings: Settings) -> Policy:
+    return Policy(
+        minimum=settings.password_minimum,
+        minimum_with_factor=settings.password_minimum_with_factor,
+        classes=settings.password_classes,
+        history=settings.password_history,
+        maximum_age=timedelta(days=settings.password_days) if settings.password_days else None,
+    )
+
+
+def _lifetimes(settings: Settings) -> Lifetimes:
+    return Lifetimes(
+        access=timedelta(minutes=settings.access_token_minutes),
+        idle=timedelta(days=settings.refresh_token_idle_days),
+        absolute=timedelta(days=settings.refresh_token_days),
+    )
+
+
+def _access_tokens(settings: Settings, signing_keys: SigningKeyring, lifetimes: Lifetimes) -> AccessTokens:
+    """Raises ConfigurationError for a shared key that is missing or short."""
+    path = settings.access_token_key_file if settings.access_token_algorithm == HS256 else None
+    return AccessTokens(
+        signing_keys, lifetime=lifetimes.access, shared_key=load_shared_key(path) if path is not None else None
+    )
 
 
 def _erasure_log(settings: Settings) -> ErasureLog | None:
@@ -224,6 +309,7 @@ async def open_services(settings: Settings, *, background: bool = True) -> Async
         hanging = asyncio.create_task(_hang_up(services.db))
         if background:
             await work.stop()
+        services.hashing.close()
         await services.calls.stop()
         await services.outbound.aclose()
         await services.windows.aclose()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keybearer import __version__
-from keybearer.cli import keys, ledger, offsite
+from keybearer.cli import admin, keys, ledger, offsite, token
 from keybearer.cli.run import run
 
 app = typer.Typer(
@@ -207,6 +207,8 @@ def prune(
 
 
 app.command(context_settings={"allow_interspersed_args": False})(run)
+app.add_typer(admin.app, name="admin")
 app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(offsite.app, name="offsite")
+app.add_typer(token.app, name="token")

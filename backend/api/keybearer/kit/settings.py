@@ -12,6 +12,7 @@ from keybearer.kit.errors import ConfigurationError
 
 PREFIX = "KEYBEARER_"
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 -- a container's ports; `keybearer up` binds loopback
+EDDSA, HS256 = "eddsa", "hs256"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _LIMIT = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour)")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
@@ -48,6 +49,18 @@ class Settings:
     smtp_url: str | None = field(repr=False, default=None)
     mail_from: str | None = None
     mail_name: str = "Keybearer"
+    registration: str = "open"
+    registration_reveals: bool = False
+    password_minimum: int = 15
+    password_minimum_with_factor: int = 8
+    password_classes: int = 0
+    password_history: int = 0
+    password_days: int = 0
+    access_token_minutes: int = 30
+    access_token_algorithm: str = EDDSA
+    access_token_key_file: Path | None = None
+    refresh_token_idle_days: int = 7
+    refresh_token_days: int = 30
     livekit_url: str | None = None
     livekit_api_key: str | None = None
     livekit_api_secret: str | None = field(repr=False, default=None)
@@ -95,6 +108,18 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         smtp_url=_smtp_url(source),
         mail_from=_mail_from(source.text("MAIL_FROM")),
         mail_name=source.text("MAIL_NAME") or "Keybearer",
+        registration=source.choice("REGISTRATION", "open", ("open", "invite", "closed")),
+        registration_reveals=source.flag("REGISTRATION_REVEALS"),
+        password_minimum=source.number("PASSWORD_MINIMUM", 15, 8, 128),
+        password_minimum_with_factor=source.number("PASSWORD_MINIMUM_WITH_FACTOR", 8, 8, 128),
+        password_classes=source.number("PASSWORD_CLASSES", 0, 0, 4),
+        password_history=source.number("PASSWORD_HISTORY", 0, 0, 24),
+        password_days=source.number("PASSWORD_DAYS", 0, 0, 3650),
+        access_token_minutes=source.number("ACCESS_TOKEN_MINUTES", 30, 1, 1440),
+        access_token_algorithm=source.choice("ACCESS_TOKEN_ALGORITHM", EDDSA, (EDDSA, HS256)),
+        access_token_key_file=_access_token_key_file(source),
+        refresh_token_idle_days=source.number("REFRESH_TOKEN_IDLE_DAYS", 7, 1, 7),
+        refresh_token_days=source.number("REFRESH_TOKEN_DAYS", 30, 1, 30),
         livekit_url=_livekit_url(source),
         livekit_api_key=source.text("LIVEKIT_API_KEY"),
         livekit_api_secret=source.text("LIVEKIT_API_SECRET"),
@@ -155,6 +180,12 @@ def _limit(source: "_Source", name: str, default: str) -> str:
     if not _LIMIT.fullmatch(value):
         raise ConfigurationError(f"{PREFIX}{name} must look like {default}: a number per second, minute or hour.")
     return value
+
+
+def _access_token_key_file(source: "_Source") -> Path | None:
+    if source.choice("ACCESS_TOKEN_ALGORITHM", EDDSA, (EDDSA, HS256)) == HS256:
+        source.required("ACCESS_TOKEN_KEY_FILE")
+    return source.path("ACCESS_TOKEN_KEY_FILE")
 
 
 def migration_database_url(environment: Mapping[str, str] = os.environ) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from sqlalchemy import Row, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql
 
 from keybearer.kit.database import Database, Transaction
-from keybearer.sessions.model import Resolved, Session
+from keybearer.sessions.model import Claims, Resolved, Session
 from keybearer.sessions.tables import bearers, devices, sessions
 
 _SEEN = text(
@@ -26,6 +27,15 @@ _SEEN = text(
 async def resolve(db: Database, digest: bytes) -> Resolved | None:
     rows = await db.read("bearer_resolve", digest)
     return _resolved(digest, rows[0]) if rows else None
+
+
+async def resolve_session(db: Database, digest: bytes, claims: Claims) -> Resolved | None:
+    """An access token outlives neither itself nor its session."""
+    rows = await db.read("session_resolve", claims.tenant_id, claims.session_id)
+    if not rows or rows[0]["user_id"] != claims.user_id:
+        return None
+    found = _resolved(digest, rows[0])
+    return replace(found, expires_at=min(found.expires_at, claims.expires_at))
 
 
 async def add_bearer(
@@ -135,6 +145,14 @@ async def remove_unused_devices(tx: Transaction) -> int:
 
 async def seen(tx: Transaction, uses: dict[UUID, datetime]) -> None:
     await tx.execute(_SEEN, {"ids": list(uses), "ats": list(uses.values())})
+
+
+async def seen_now(tx: Transaction, tenant_id: UUID, session_id: UUID) -> None:
+    await tx.execute(
+        update(sessions)
+        .where(sessions.c.tenant_id == tenant_id, sessions.c.id == session_id)
+        .values(last_seen_at=func.now())
+    )
 
 
 def _session(row: Row[Any]) -> Session:

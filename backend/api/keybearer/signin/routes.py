@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 from starlette.responses import RedirectResponse
 
-from keybearer.http.principal import current_principal, find_principal
+from keybearer.http.principal import current_principal, find_principal, present_person
 from keybearer.http.schemas import Page, Wire, problems
 from keybearer.identity.model import Identity
 from keybearer.kit.database import Database, Transaction
@@ -292,7 +292,9 @@ def _add_endings(router: APIRouter, db: Database, sign_in: SignIn, sessions: Ses
         return Ended(ended=ended)
 
     @router.delete("/auth/me", status_code=204, responses=problems(400, 401, 503), summary="Delete your account")
-    async def erase_account(body: Confirmation, principal: Caller, response: Response) -> None:
+    async def erase_account(
+        body: Confirmation, principal: Annotated[Principal, Depends(present_person)], response: Response
+    ) -> None:
         """Deletes the account. Tokens are revoked, stored data becomes unreadable; the ledger keeps its shape."""
         await sign_in.erase(principal, body.confirm)
         sessions.cookie.clear(response)

@@ -211,7 +211,7 @@ class SignIn:
             # A sign-in never keeps the token that the browser came with.
             if callback.principal is not None:
                 await self._sessions.replace(tx, callback.principal)
-            token = await self._sessions.open(tx, tenant.id, user.id, presented.provider, callback.user_agent)
+            session = await self._sessions.open(tx, tenant.id, user.id, presented.provider, callback.user_agent)
             await self._ledger.record(
                 tx,
                 Entry(
@@ -224,7 +224,7 @@ class SignIn:
                 ),
             )
         metrics.ATTEMPTS.labels(callback.provider.name, "ok").inc()
-        return token
+        return session.token
 
     async def _add_to_account(
         self, tenant: Tenant, flow: Flow, provider: Provider, answer: TokenAnswer, identity: ProviderIdentity
