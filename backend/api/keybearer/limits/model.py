@@ -5,11 +5,12 @@ top, out of which a burst is paid, so that a page may load its parts at once and
 """
 
 import hashlib
-import ipaddress
 from dataclasses import dataclass
 from uuid import UUID
 
 from limits import RateLimitItem, parse
+
+from keybearer.kit import addresses
 
 _BURST_FACTOR = 2
 _BURST_UNITS = 10
@@ -36,14 +37,10 @@ def with_burst(limit: str) -> Rule:
 
 def of_address(address: str | None) -> str:
     """Whoever has an IPv6 address has a network of them (RFC 6177), so that they count by /64."""
-    try:
-        parsed = ipaddress.ip_address((address or "").partition("%")[0])
-    except ValueError:
+    parsed = addresses.parse(address)
+    if parsed is None:
         return "address:unknown"
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    if parsed.version == 6:
-        parsed = ipaddress.ip_network(f"{parsed}/{_IPV6_BLOCK}", strict=False).network_address
-    return f"address:{parsed}"
+    return f"address:{parsed if parsed.version == 4 else addresses.network(parsed, _IPV6_BLOCK).network_address}"
 
 
 def of_account(tenant_id: UUID, email: str) -> str:

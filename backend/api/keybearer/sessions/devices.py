@@ -4,10 +4,10 @@ A device is a browser family, a system and a block of addresses; nothing is aske
 by itself. It is noticed whether or not mail can be sent, so that nobody hears of all their devices later.
 """
 
-import ipaddress
 from uuid import UUID
 
 from keybearer.identity.service import Identities
+from keybearer.kit import addresses
 from keybearer.kit.database import Transaction
 from keybearer.mail import templates
 from keybearer.mail.service import Mail
@@ -51,10 +51,7 @@ class Devices:
 
 def block_of(address: str | None) -> str:
     """The network that a provider gives to one place or a few: a /24, an IPv6 /48."""
-    try:
-        parsed = ipaddress.ip_address((address or "").partition("%")[0])
-    except ValueError:
+    parsed = addresses.parse(address)
+    if parsed is None:
         return "unknown"
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    bits = _IPV4_BLOCK if parsed.version == 4 else _IPV6_BLOCK
-    return str(ipaddress.ip_network(f"{parsed}/{bits}", strict=False))
+    return str(addresses.network(parsed, _IPV4_BLOCK if parsed.version == 4 else _IPV6_BLOCK))
