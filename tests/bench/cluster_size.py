@@ -161,10 +161,7 @@ def main() -> int:
     fixed = {"backend": {"hpa": {"min": 2, "max": 2}}, "frontendProxy": {"hpa": {"min": 1, "max": 1}}}
     with namespaced("keybearer-size") as namespace, releases.installed(namespace, **fixed) as release:
         measured = figures(*costs(release, options.seconds, options.rate))
-    seen = watch.seen()
-    print(report.table(measured) + "\n\n" + seen)
-    if options.write:
-        report.write(PAGE, measured, machine.hardware(), seen, mark="size")
+    report.tell(PAGE, measured, watch, mark="size", keep=options.write)
     return 0
 
 

@@ -279,10 +279,7 @@ def main() -> int:
     options = parser.parse_args()
     watch = machine.Watch()
     figures = asyncio.run(measure(options.pools, options.rotations))
-    seen = watch.seen()
-    print(report.table(figures) + "\n\n" + seen)
-    if options.write:
-        report.write(PAGE, figures, machine.hardware(), seen, mark="operator")
+    report.tell(PAGE, figures, watch, mark="operator", keep=options.write)
     return 0
 
 

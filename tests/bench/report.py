@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import machine
 from figures import Figure
 
 _HEADINGS = ("area", "figure", "here", "baseline", "compared", "target", "")
@@ -23,6 +24,14 @@ def table(figures: Sequence[Figure]) -> str:
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
+
+
+def tell(page: Path, figures: Sequence[Figure], watch: machine.Watch, *, mark: str, keep: bool) -> None:
+    """Prints them, and with `keep` writes them into the page: of a bench that runs on a cluster."""
+    seen = watch.seen()
+    print(f"{table(figures)}\n\n{seen}")
+    if keep:
+        write(page, figures, machine.hardware(), seen, mark)
 
 
 def write(page: Path, figures: Sequence[Figure], facts: str, seen: str, mark: str = "measured") -> None:
