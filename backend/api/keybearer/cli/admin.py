@@ -50,7 +50,7 @@ def reset_password(email: Email) -> None:
         ended = asyncio.run(
             _with_services(lambda made: made.operating.reset_password(made.tenancy.default, email, password))
         )
-    typer.echo(f"The password of {email} is set, and {ended} sessions ended.")
+    typer.echo(f"The password of {email} is set. Sessions ended: {ended}.")
 
 
 @app.command()

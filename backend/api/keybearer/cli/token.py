@@ -20,7 +20,7 @@ from keybearer.kit.settings import PREFIX
 
 if TYPE_CHECKING:
     from keybearer.bootstrap.services import Services
-    from keybearer.sessions.model import Resolved
+    from keybearer.sessions.model import Claims, Resolved
 
 Facts = dict[str, str]
 
@@ -54,8 +54,9 @@ def inspect() -> None:
             facts |= asyncio.run(_online(token))
     else:
         facts["opens"] = f"not looked up: {PREFIX}DATABASE_URL is not set"
+    width = max(len(name) for name in facts)
     for name, value in facts.items():
-        typer.echo(f"{name:<10} {_printable(value)}")
+        typer.echo(f"{name:<{width}} {_printable(value)}")
 
 
 def _token() -> str:
@@ -125,9 +126,12 @@ async def _access(services: Services, token: str) -> Facts:
     for tenant in services.tenancy.directory.each:
         claims = services.access_tokens.read(tenant, token)
         if claims is not None:
-            found = await services.resolver.resolve_access(token, lambda claims=claims: claims)  # type: ignore[misc]
-            return facts | _opens(found)
+            return facts | await _of_session(services, token, claims)
     return facts | {"opens": "nothing: it is over, or was made under another PUBLIC_URL"}
+
+
+async def _of_session(services: Services, token: str, claims: Claims) -> Facts:
+    return _opens(await services.resolver.resolve_access(token, lambda: claims))
 
 
 async def _refresh(services: Services, token: str) -> Facts:
@@ -143,7 +147,7 @@ async def _refresh(services: Services, token: str) -> Facts:
             "person": str(family.user_id),
             "session": str(family.session_id),
             "until": f"{presented.expires_at:%Y-%m-%d %H:%M:%S} UTC",
-            "signed_in_until": f"{family.expires_at:%Y-%m-%d %H:%M:%S} UTC",
+            "signed in until": f"{family.expires_at:%Y-%m-%d %H:%M:%S} UTC",
         }
     return {"opens": _DEAD}
 

@@ -32,8 +32,8 @@ export function SignInPage() {
         <Loaded query={providers} waiting={<ButtonsWaiting />}>
           {({ items }) => {
             const offered = items.filter((provider) => provider.sign_in && provider.configured);
+            if (offered.length === 0) return null;
             return (
-              offered.length > 0 && (
               <ul className="signin-ways">
                 {offered.map(({ name, title, icon }) => (
                   <li key={name}>
@@ -47,7 +47,6 @@ export function SignInPage() {
                   </li>
                 ))}
               </ul>
-              )
             );
           }}
         </Loaded>
