@@ -88,9 +88,8 @@ class Release:
 
     def sql(self, statement: str) -> str:
         """As the superuser inside the database's pod."""
-        shell = 'PGPASSWORD=$(cat /etc/postgresql-secret/password) psql -h 127.0.0.1 -U postgres -d keybearer -Atc "$0"'
-        pod = f"{FULL}-postgres-0"
-        return self.namespace.kubectl("exec", pod, "-c", "postgres", "--", "sh", "-c", shell, statement).strip()
+        command = ("psql", "-U", "postgres", "-d", "keybearer", "-Atc", statement)
+        return self.namespace.kubectl("exec", f"{FULL}-postgres-0", "-c", "postgres", "--", *command).strip()
 
     def sign_in(self, browser: Browser, account: str = "alice@example.com") -> None:
         location = browser.get("/api/auth/google/start").headers["location"]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from cluster.kube import REPOSITORY, Namespace, forwarded, namespaced
 from cluster.release import FULL, Release, installed
+from cluster.rotating import rotate
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -230,6 +231,8 @@ def put_back(release: Release, moment: str = "") -> None:
     namespace.kubectl("scale", f"statefulset/{FULL}-postgres", "--replicas=1")
     namespace.rolled_out(f"statefulset/{FULL}-postgres")
     namespace.until(lambda: release.sql("SELECT pg_is_in_recovery()") == "f")
+    pod = f"{FULL}-postgres-0"
+    namespace.kubectl("exec", pod, "-c", "postgres", "--", "sh", "/etc/postgresql/follow-secret.sh")
     release.helm("upgrade", restore={"inPlace": True})
     print(restore_job(release))
     namespace.kubectl("scale", f"deployment/{FULL}-backend", "--replicas=1")
@@ -265,6 +268,7 @@ def test_a_lost_volume_comes_back_to_its_last_segment(release: Release, browsers
 
 
 def test_a_database_goes_back_to_a_moment(release: Release, browsers: Callable[[], Browser]) -> None:
+    """To before the passwords of its Secrets: it follows them again."""
     run_job(release.namespace, "base-backup", "moment-base")
     bob, carol = browsers(), browsers()
     release.sign_in(bob, "bob@example.com")
@@ -274,6 +278,8 @@ def test_a_database_goes_back_to_a_moment(release: Release, browsers: Callable[[
     time.sleep(1)
     release.sign_in(carol, "carol@example.com")
     carol_id = carol.get("/api/auth/me").json()["id"]
+    for name in ("superuser", "migrating-login"):
+        rotate(release, name)
     archived_so_far(release)
 
     put_back(release, moment)
@@ -346,6 +352,27 @@ def test_an_expired_certificate_of_the_database_is_said_and_heals(cluster) -> No
         namespace.apply(secret(30))
         namespace.kubectl("rollout", "restart", f"statefulset/{FULL}-postgres")
         release.wait()
+
+
+def test_the_certificate_between_pods_is_replaced(release: Release, browsers: Callable[[], Browser]) -> None:
+    """With the commands of docs/rotation.md."""
+    namespace = release.namespace
+    before = namespace.get("secret", f"{FULL}-postgres-tls")["data"]
+    guide = (REPOSITORY / "docs" / "rotation.md").read_text(encoding="utf-8")
+    steps = guide.partition("## Replace the certificate between pods")[2].partition("```sh\n")[2].partition("```")[0]
+    for step in steps.splitlines():
+        command = step.replace("keybearer-", f"{FULL}-").split()
+        if command[0] == "kubectl":
+            namespace.kubectl(*command[3:])
+        else:
+            release.helm("upgrade")
+    settled(release)
+
+    after = namespace.get("secret", f"{FULL}-postgres-tls")["data"]
+    assert [name for name in before if before[name] == after[name]] == []
+    browser = browsers()
+    release.sign_in(browser)
+    assert browser.get("/api/auth/me").status_code == 200
 
 
 def test_a_full_backup_volume_is_said(cluster) -> None:

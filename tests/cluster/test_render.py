@@ -204,7 +204,9 @@ def test_the_database_takes_strangers_by_tls_alone() -> None:
     config = named(rendered("default"), "ConfigMap", "kb-keybearer-postgres")["data"]
     rules = [line.split() for line in config["pg_hba.conf"].splitlines() if line and not line.startswith("#")]
 
-    assert all(rule[-1] == "scram-sha-256" for rule in rules)
+    assert all(rule[-1] == "scram-sha-256" for rule in rules if rule[0] != "local")
+    free = [rule[2:] for rule in rules if rule[0] == "local" and rule[-1] != "scram-sha-256"]
+    assert free == [["postgres", "peer"], ["keybearer_exporter", "trust"]], "who is in the pod has the files too"
     assert all(rule[3] in {"127.0.0.1/32", "::1/128"} for rule in rules if rule[0] == "host")
     assert {rule[0] for rule in rules} == {"local", "host", "hostssl"}
     assert {"ssl = on", "shared_preload_libraries = 'pg_stat_statements'", "archive_mode = on"} <= {

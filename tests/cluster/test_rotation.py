@@ -1,43 +1,17 @@
 """The operator replaces every key under load: nobody is refused, and nothing is left under the old one."""
 
+import base64
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from cluster.release import FULL, Load, Release, load
+from cluster.rotating import is_at_rest, rotate, rotation
 from cluster.test_updates import server_errors
 from installation import Browser
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
-
-
-def rotation(release: Release, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = release.namespace.get("secretrotation", f"{FULL}-{name}")
-    return found
-
-
-def is_at_rest(release: Release, name: str) -> bool:
-    """Not before the operator has made it, which is a little after the chart is installed."""
-    found = {each["metadata"]["name"]: each for each in release.namespace.items("secretrotations")}
-    conditions = found.get(f"{FULL}-{name}", {}).get("status", {}).get("conditions", ())
-    said = {each["type"]: each["status"] for each in conditions}
-    return said.get("Ready") == "True" and said.get("Rotating") == "False"
-
-
-def rotate(release: Release, name: str, *, meanwhile: Callable[[], object] = lambda: None) -> tuple[str, str]:
-    """The active key before and after."""
-    namespace = release.namespace
-    namespace.until(lambda: is_at_rest(release, name))
-    before = rotation(release, name)["status"]["activeKeyID"]
-    mark = f"keybearer.dev/rotate-now={time.time_ns()}"
-    namespace.kubectl("annotate", "--overwrite", "secretrotation", f"{FULL}-{name}", mark)
-    namespace.until(lambda: rotation(release, name)["status"]["step"] != "Idle", seconds=30)
-    meanwhile()
-    namespace.until(lambda: is_at_rest(release, name))
-    return before, rotation(release, name)["status"]["activeKeyID"]
 
 
 def scale(release: Release, pods: int) -> None:
@@ -93,7 +67,15 @@ def loaded(release: Release, browser: Browser, request: pytest.FixtureRequest) -
 
 def test_it_rotates_what_the_chart_brought(release: Release) -> None:
     release.namespace.rolled_out(f"deployment/{FULL}-operator")
-    for name in ("encryption-key", "signing-key", "database-login", "valkey-password", "livekit-secret"):
+    for name in (
+        "encryption-key",
+        "signing-key",
+        "database-login",
+        "migrating-login",
+        "superuser",
+        "valkey-password",
+        "livekit-secret",
+    ):
         release.namespace.until(lambda name=name: is_at_rest(release, name))
 
 
@@ -118,6 +100,39 @@ def test_the_databases_login_twice_under_load(release: Release, loaded: Load) ->
     assert {first, second} == {"keybearer_app_a", "keybearer_app_b"}
     assert (again, back) == (second, first)
     assert release.sql(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{second}'") == "0"
+
+
+JOBS = [
+    ("migrating-login", "database-migrator", "keybearer_migrator"),
+    ("superuser", "postgres", "postgres"),
+]
+
+
+@pytest.mark.parametrize(("name", "secret", "login"), JOBS, ids=[name for name, _, _ in JOBS])
+def test_a_login_that_jobs_use_gets_another_password(release: Release, name: str, secret: str, login: str) -> None:
+    """Twice, and killed at every step of the first. What the Secret says lets in, and nothing that it said before."""
+    passwords = [password(release, secret)]
+    with KilledAtEveryStep(release, name):
+        assert rotate(release, name) == (login, login)
+    passwords.append(password(release, secret))
+    rotate(release, name)
+    passwords.append(password(release, secret))
+    assert [lets_in(release, login, each) for each in passwords] == [False, False, True]
+    release.namespace.kubectl("create", "job", f"after-{name}", f"--from=cronjob/{FULL}-prune")
+    release.namespace.until(lambda: release.namespace.get("job", f"after-{name}")["status"].get("succeeded"))
+
+
+def password(release: Release, secret: str) -> str:
+    return base64.b64decode(release.namespace.get("secret", f"{FULL}-{secret}")["data"]["password"]).decode()
+
+
+def lets_in(release: Release, login: str, password: str) -> bool:
+    """Over the network, as Jobs come."""
+    url = f"host=127.0.0.1 dbname=keybearer user={login} password={password}"
+    pod = f"{FULL}-postgres-0"
+    told = release.namespace.kubectl("exec", pod, "-c", "postgres", "--", "psql", url, "-Atc", "SELECT 1", check=False)
+    assert told.strip() == "1" or "password authentication failed" in told, told
+    return told.strip() == "1"
 
 
 def test_the_signing_key_twice_under_load(release: Release, loaded: Load) -> None:

@@ -151,13 +151,14 @@ def test_what_each_of_them_holds(cluster: Cluster) -> None:
         "kb-signing": ["k1", "primary"],
         "kb-database": ["password", "username"],
         "kb-database-migrator": ["password", "username"],
-        "kb-postgres": ["exporter-password", "password"],
+        "kb-postgres": ["password", "username"],
         "kb-postgres-tls": ["ca.crt", "tls.crt", "tls.key"],
         "kb-valkey": ["password"],
         "kb-livekit": ["api-key", "api-secret"],
     }
     assert cluster.api.contents("kb-database")["username"] == "keybearer_app_a"
     assert cluster.api.contents("kb-database-migrator")["username"] == "keybearer_migrator"
+    assert cluster.api.contents("kb-postgres")["username"] == "postgres"
 
 
 def test_the_keyrings_load_from_the_mounted_secrets(cluster: Cluster, tmp_path: Path) -> None:
@@ -177,7 +178,7 @@ def test_passwords_are_all_different_and_fit_into_a_url(cluster: Cluster) -> Non
         if "password" in key or key == "api-secret"
     ]
 
-    assert len(set(passwords)) == len(passwords) == 12
+    assert len(set(passwords)) == len(passwords) == 10
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", password) for password in passwords)
     assert cluster.api.contents("kb-keyring")["k1"] != cluster.api.contents("other-keyring")["k1"]
 

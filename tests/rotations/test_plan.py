@@ -24,6 +24,7 @@ WORLDS = st.fixed_dictionaries(
         "mode": st.sampled_from(list(model.Mode)),
         "retain": st.integers(0, 1),
         "interval": st.sampled_from([None, timedelta(days=30)]),
+        "login": st.sampled_from(list(model.NEXT_LOGIN)),
     }
 )
 quickly = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])

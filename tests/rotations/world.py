@@ -62,7 +62,8 @@ class World:
     values: int = 0
     state: model.State | None = None
     pending: model.Pending | None = None
-    logins: dict[str, str] = field(default_factory=lambda: {"keybearer_app_a": "p0", "keybearer_app_b": ""})
+    login: str = "keybearer_app_a"
+    logins: dict[str, str] = field(default_factory=dict)
     password: str = "p0"
     passwords: int = 0
     rows: list[str] = field(default_factory=lambda: ["k1", "k1", "k1"])
@@ -82,15 +83,20 @@ class World:
 
     def __post_init__(self) -> None:
         if self.type is Type.POSTGRES_USER:
-            self.keys, self.primary, self.rows = {}, "keybearer_app_a", []
+            self.keys, self.primary, self.rows = {}, self.login, []
+            self.logins = {model.NEXT_LOGIN[self.login]: "", self.login: self.password}
         if self.type is Type.OPAQUE_SECRET:
             self.keys, self.primary, self.rows, self.mode = {}, "", [], model.Mode.RESTART
         if self.type is Type.SIGNING_KEYRING:
             self.rows = []
         if not self.type.is_keyring:
             self.retain = 0
-        for _ in range(3):
+        for _ in range(0 if self.is_of_jobs_alone else 3):
             self.pod_comes()
+
+    @property
+    def is_of_jobs_alone(self) -> bool:
+        return self.type is Type.POSTGRES_USER and model.NEXT_LOGIN[self.login] == self.login
 
     @property
     def revision(self) -> str:
@@ -145,7 +151,7 @@ class World:
             spec=self.spec(),
             reported=self.reported,
             content=content,
-            consumers=(consumer,),
+            consumers=() if self.is_of_jobs_alone else (consumer,),
             others=tuple(f"backup-{n}" for n in range(self.others)),
             jobs={name: model.Job(job.phase, job.message) for name, job in self.jobs.items()},
             pending=self.pending,
@@ -244,6 +250,8 @@ class World:
     # What others do.
 
     def pod_comes(self) -> None:
+        if self.is_of_jobs_alone:
+            return
         self.made += 1
         self.pods[f"pod-{self.made}"] = SimulatedPod(self.snapshot(), self.template)
 

@@ -87,7 +87,8 @@ keyring signing
 {{/* Those of them that the operator may rotate, as they are called in `secrets`, separated by spaces. */}}
 {{- define "keybearer.secretsRotated" -}}
 keyring signing
-{{- if ne .Values.database.mode "external" }} database{{ end }}
+{{- if ne .Values.database.mode "external" }} database databaseMigrator{{ end }}
+{{- if eq .Values.database.mode "bundled" }} postgres{{ end }}
 {{- if .Values.valkey.enabled }} valkey{{ end }}
 {{- if .Values.livekit.enabled }} livekit{{ end }}
 {{- end }}

@@ -126,13 +126,21 @@ postgresql://{{ .login }}{{ include "keybearer.databaseHost" .root }}:5432/{{ .r
 {{- define "keybearer.superuserEnvironment" -}}
 {{- if eq .Values.database.mode "bundled" }}
 {{ include "keybearer.variable" (dict "root" . "name" "POSTGRES_PASSWORD" "secret" "postgres" "key" "password") }}
-{{- if .Values.postgres.exporter.enabled }}
-{{ include "keybearer.variable" (dict "root" . "name" "POSTGRES_EXPORTER_PASSWORD" "secret" "postgres" "key" "exporter-password") }}
-{{- end }}
 {{- else if eq .Values.database.mode "cnpg" }}
 - name: POSTGRES_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "keybearer.fullname" . }}-postgres-superuser, key: password}}
 {{- end }}
+{{- end }}
+
+{{/* Makes roles, their passwords and the database; each time, so that a changed Secret heals here. */}}
+{{- define "keybearer.prepare" -}}
+{{- $application := include "keybearer.loginUrl" (dict "root" . "name" "KEYBEARER_DATABASE_URL" "secret" "database" "prefix" "APPLICATION") }}
+{{- $env := printf "%s\n%s\n%s" (include "keybearer.superuserEnvironment" . | trim) ($application | trim) (include "keybearer.migrationEnvironment" . | trim) }}
+{{- $args := list "init" "--database" }}
+{{- if and (eq .Values.database.mode "bundled") .Values.postgres.exporter.enabled }}
+{{- $args = append $args "--exporter" }}
+{{- end }}
+{{- include "keybearer.program" (dict "root" . "name" "prepare" "args" $args "env" $env "mounts" (include "keybearer.caMount" .) "resources" .Values.migrate.resources) }}
 {{- end }}
 
 {{/* The database server's CA, and nothing else of that Secret. */}}

@@ -96,9 +96,7 @@ _KINDS = {
     "signing": _Kind(lambda _: material.signing_keyring(), "The ledger is proved with these keys, for ever."),
     "database": _Kind(lambda _: _login(cluster.APP_LOGIN), _IN_DATABASE),
     "database-migrator": _Kind(lambda _: _login(cluster.MIGRATION_LOGIN), _IN_DATABASE),
-    "postgres": _Kind(
-        lambda _: {"password": material.password(), "exporter-password": material.password()}, _IN_DATABASE
-    ),
+    "postgres": _Kind(lambda _: _login(cluster.SUPERUSER), _IN_DATABASE),
     "postgres-tls": _Kind(_certificate, _SHARED, "kubernetes.io/tls"),
     "valkey": _Kind(lambda _: {"password": material.password()}, _SHARED),
     "livekit": _Kind(lambda _: {"api-key": material.LIVEKIT_KEY, "api-secret": material.password()}, _SHARED),

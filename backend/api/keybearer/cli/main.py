@@ -84,6 +84,9 @@ def init(
     environment: Annotated[Path, typer.Option(help="Where names and addresses go.")] = Path(".env"),
     public_url: Annotated[str, typer.Option(help="Where people will open Keybearer.")] = "http://localhost:8080",
     database: Annotated[bool, typer.Option("--database", help="Instead, make roles and database.")] = False,
+    exporter: Annotated[
+        bool, typer.Option("--exporter", help="With --database: one that sees statistics.")
+    ] = False,
     timeout: Annotated[int, typer.Option(min=0, help="Seconds that --database waits for the server.")] = 600,
     kubernetes: Annotated[
         str | None, typer.Option(metavar="NAME", help="Instead, make Secrets NAME-… of a cluster, from a pod in it.")
@@ -106,7 +109,7 @@ def init(
         elif database:
             from keybearer.cli import init_database
 
-            init_database.prepare(seconds=timeout)
+            init_database.prepare(seconds=timeout, exporter=exporter)
         else:
             from keybearer.cli import init as command
 
