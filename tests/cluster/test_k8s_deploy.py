@@ -80,7 +80,7 @@ def test_deployed_again_and_removed(own: Namespace, tmp_path: Path) -> None:
     own.apply(job_of_an_older_version())
     secrets = {each["metadata"]["name"]: each["metadata"]["uid"] for each in own.items("secrets")}
     second = deploy(str(folder))
-    assert "no difference" in second
+    assert "no difference" in second, second
     assert "keybearer-migrate-old" not in json.dumps(own.items("jobs"))
     assert secrets == {each["metadata"]["name"]: each["metadata"]["uid"] for each in own.items("secrets")}
     assert len(own.items("replicasets", "app.kubernetes.io/component=backend")) == 1
