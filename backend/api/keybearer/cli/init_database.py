@@ -46,8 +46,8 @@ def prepare(*, seconds: int, exporter: bool = False, environment: Mapping[str, s
                 await prepared()
             except asyncpg.InvalidPasswordError as error:
                 raise ConfigurationError(
-                    "The database does not let `postgres` in. Its password is the one that it was first started with, "
-                    "or rotated to last; bring back that POSTGRES_PASSWORD, or set it in the database (docs/rotation.md)."
+                    "The database does not let `postgres` in. Its password is the one that it was first started with "
+                    "or rotated to last; bring back that POSTGRES_PASSWORD, or set it there (docs/kubernetes.md)."
                 ) from error
 
     waiting.run(waiting.until_ready(attempt, seconds=seconds, passing=NoAnswer))
