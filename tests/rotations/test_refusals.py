@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 INVALID: list[tuple[dict[str, Any], str]] = [
     ({"type": "Password"}, "Unsupported value"),
-    ({"consumers": []}, "should have at least 1 items"),
+    ({"consumers": []}, "spec.consumers is empty; name whose pods use the Secret"),
     ({"type": "SigningKeyring", "rewrap": {"batchSize": 5}}, "spec.rewrap belongs to type AESKeyring alone"),
     ({"type": "PostgresUser", "retainPrevious": 1}, "spec.retainPrevious belongs to keyrings alone"),
     ({"type": "OpaqueSecret"}, "set mode: Restart"),

@@ -77,6 +77,9 @@ def _pod(spec: Spec, written: dict[str, Any]) -> dict[str, Any]:
     pod = {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": spec.drain_seconds + GRACE_BEYOND_DRAIN,
+        # Process 1 does not get a SIGTERM before it has a handler: one that is asked to end while it starts would stay
+        # for all of that time, and take calls. So the worker is not process 1.
+        "shareProcessNamespace": not written.get("hostPID", False),
         **written,
         "securityContext": secure(written.get("securityContext", {}), _POD_SECURITY),
         "containers": [_contained(each, secure) for each in (_worker(spec, worker), *others)],

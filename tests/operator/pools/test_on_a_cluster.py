@@ -31,6 +31,7 @@ CRD = Path(__file__).parents[3] / "charts/keybearer/files/crds/agentpool.yaml"
 PATIENCE = 60.0
 WORKER = """
 import json, os, signal, threading, time, http.server
+time.sleep(2)  # imports take as long; who is asked to end meanwhile has no handler yet
 class Facts(http.server.BaseHTTPRequestHandler):
     jobs, asked = 0, threading.Event()
     def do_GET(self):

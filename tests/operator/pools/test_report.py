@@ -89,6 +89,7 @@ def test_a_worker_is_told_what_it_needs_and_closed_in():
     assert told["LIVEKIT_AGENT_NAME_OVERRIDE"] == "aide"
     assert told["KEYBEARER_JOBS_PER_WORKER"] == "4"
     assert pod["terminationGracePeriodSeconds"] == 3930
+    assert pod["shareProcessNamespace"], "or a worker that is asked to end while it starts never hears of it"
     assert worker["resources"]["limits"] == {"cpu": "1", "memory": "2Gi"}
     assert worker["securityContext"] == {
         "privileged": False,
