@@ -17,7 +17,16 @@ from keybearer.kit.errors import ConfigurationError
 
 # What lives for minutes, and what must not come back: a session that ended after the backup would be alive again.
 _REVISIONS = "alembic_version"
-_LEFT_OUT = (_REVISIONS, "leases", "outbox", "flows", "sessions", "bearers", "refresh_journal")
+_LEFT_OUT = (
+    _REVISIONS,
+    "leases",
+    "outbox",
+    "flows",
+    "passkey_challenges",
+    "sessions",
+    "bearers",
+    "refresh_journal",
+)
 _UNLIMITED = text(
     "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)"
 )

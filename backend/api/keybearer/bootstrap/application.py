@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Scope
 from keybearer import __version__
 from keybearer.bootstrap.services import Services
 from keybearer.events import routes as events
+from keybearer.factors import routes as factors
 from keybearer.grants import routes as grants
 from keybearer.http import problems
 from keybearer.http.document import document, operation_id
@@ -24,6 +25,7 @@ from keybearer.rooms import routes as rooms
 from keybearer.sessions import routes as sessions
 from keybearer.sessions.hot import HotMe
 from keybearer.signin import routes as signin
+from keybearer.signin.local import routes as signin_local
 from keybearer.tenancy.service import HostGuard, tenant_of
 from keybearer.vault import routes as vault
 
@@ -90,8 +92,16 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
             services.grants,
             secure=settings.secure,
         ),
+        signin_local.routes(services.local_sign_in, services.sessions.cookie, secure=settings.secure),
+        factors.routes(services.enrolling, services.sessions.cookie, secure=settings.secure),
         providers.routes(services.providers),
-        vault.routes(services.vault, services.providers, services.grants.agents_of, services.grants.end_grants_of),
+        vault.routes(
+            services.vault,
+            services.providers,
+            services.grants.agents_of,
+            services.grants.end_grants_of,
+            services.step_up.require,
+        ),
         grants.routes(services.grants, services.providers),
         ledger.routes(services.ledger_reading),
         events.routes(services.events, services.sessions.on_end),

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from keybearer.backups import background as backups
 from keybearer.events import background as events
+from keybearer.factors import background as factors
 from keybearer.keys import background as keys
 from keybearer.kit.leases import Elected
 from keybearer.ledger import background as ledger
 from keybearer.ledger.background import Sealer
+from keybearer.lockouts import background as lockouts
 from keybearer.sessions import background as sessions
 from keybearer.signin import background as signin
 from keybearer.vault.background import VaultWork
@@ -35,6 +37,8 @@ class Background:
             await sessions.prune(db)
             await signin.prune(db)
             await events.prune(db)
+            await factors.prune(db)
+            await lockouts.prune(db)
 
         async def measure() -> None:
             await sessions.measure(db)

@@ -12,6 +12,12 @@ from keybearer.backups.settled import check_settled
 from keybearer.bootstrap.background import Background
 from keybearer.bootstrap.guard import check_database
 from keybearer.events.service import Events
+from keybearer.factors.enrolling import Enrolling
+from keybearer.factors.passkeys import Passkeys
+from keybearer.factors.recovery import Recovery
+from keybearer.factors.service import Factors
+from keybearer.factors.step_up import NoPasswords, StepUp
+from keybearer.factors.totp import Totp
 from keybearer.grants.background import LastUse
 from keybearer.grants.service import Grants
 from keybearer.identity.service import Identities
@@ -28,9 +34,11 @@ from keybearer.kit.login import Login
 from keybearer.kit.outbound import Outbound
 from keybearer.kit.reloading import Reloader, Source
 from keybearer.kit.settings import Settings
+from keybearer.kit.slow_hash import SlowHash
 from keybearer.ledger.calls import CallWriter
 from keybearer.ledger.reading import Reading
 from keybearer.ledger.service import Ledger
+from keybearer.lockouts.service import Lockouts
 from keybearer.providers import catalogue
 from keybearer.providers.catalogue import Catalogue
 from keybearer.providers.service import Providers
@@ -43,6 +51,7 @@ from keybearer.sessions.resolver import BearerResolver
 from keybearer.sessions.seen import LastSeen
 from keybearer.sessions.service import Sessions
 from keybearer.signin.flows import Flows
+from keybearer.signin.local.service import LocalSignIn
 from keybearer.signin.service import SignIn
 from keybearer.tenancy.service import Tenancy
 from keybearer.vault.service import Vault
@@ -78,7 +87,11 @@ class Services:
     grants: Grants
     grant_use: LastUse
     proxy: Proxy
+    enrolling: Enrolling
+    step_up: StepUp
     sign_in: SignIn
+    local_sign_in: LocalSignIn
+    hasher: SlowHash
     rooms: Rooms
     outbound: Outbound
     owner: str
@@ -107,10 +120,24 @@ def build(settings: Settings) -> Services:
     grants = Grants(db, vault, ledger, events)
     grant_use = LastUse(db)
     proxy = Proxy(db, providers_data, resolver, vault, calls, ledger, grant_use, breakers, outbound.client())
-    erasers = (grants.erase, vault.erase, sessions.erase, events.erase, identities.erase)
+    hasher, lockouts, passwords = SlowHash(), Lockouts(db, ledger), NoPasswords()
+    recovery = Recovery(db, keys, hasher, ledger)
+    totp, passkeys = Totp(db, keys, identities, recovery, ledger), Passkeys(db, identities, recovery, ledger)
+    factors = Factors(db, totp, recovery, lockouts, ledger)
+    step_up = StepUp(db, sessions, factors, passwords, lockouts, ledger)
+    local_sign_in = LocalSignIn(db, identities, sessions, factors, passkeys, step_up, passwords, lockouts, ledger)
+    erasers = (
+        grants.erase,
+        vault.erase,
+        factors.erase,
+        lockouts.erase,
+        sessions.erase,
+        events.erase,
+        identities.erase,
+    )
     erasures = _erasure_log(settings)
     flows = Flows(db, keys, providers)
-    sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, erasers, erasures)
+    sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, lockouts, step_up, erasers, erasures)
     for subscriber in (cache, keys, tenancy, events):
         listener.subscribe(subscriber)
     for learned in (cache, keys, tenancy):
@@ -138,7 +165,11 @@ def build(settings: Settings) -> Services:
         grants=grants,
         grant_use=grant_use,
         proxy=proxy,
+        enrolling=Enrolling(db, factors, totp, passkeys, recovery, step_up),
+        step_up=step_up,
         sign_in=sign_in,
+        local_sign_in=local_sign_in,
+        hasher=hasher,
         rooms=Rooms(_livekit(settings)),
         outbound=outbound,
         owner=owner,
@@ -200,6 +231,7 @@ async def open_services(settings: Settings, *, background: bool = True) -> Async
         if background:
             await work.stop()
         await services.calls.stop()
+        services.hasher.close()
         await services.outbound.aclose()
         await services.db.close()
         hanging.cancel()

@@ -27,6 +27,14 @@ class Session:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """When whoever uses a session last proved who they are, and by what: a factor, or `provider`."""
+
+    by: str
+    at: datetime
+
+
 @dataclass(frozen=True)
 class Resolved:
     """What a token stands for: a person's session, or an agent's grant."""

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Row, delete, func, insert, select, text
+from sqlalchemy import Row, delete, func, insert, select, text, update
 
 from keybearer.kit.database import Database, Transaction
-from keybearer.sessions.model import Resolved, Session
+from keybearer.sessions.model import Proof, Resolved, Session
 from keybearer.sessions.tables import bearers, sessions
 
 _SEEN = text(
@@ -51,7 +51,7 @@ async def remove_expired_bearers(tx: Transaction) -> int:
     return (await tx.execute(delete(bearers).where(bearers.c.expires_at < func.now()))).rowcount
 
 
-async def add(tx: Transaction, tenant_id: UUID, session: Session) -> None:
+async def add(tx: Transaction, tenant_id: UUID, session: Session, proof: Proof | None) -> None:
     await tx.execute(
         insert(sessions).values(
             tenant_id=tenant_id,
@@ -64,8 +64,30 @@ async def add(tx: Transaction, tenant_id: UUID, session: Session) -> None:
             authenticated_at=session.created_at,
             last_seen_at=session.last_seen_at,
             expires_at=session.expires_at,
+            proved_at=proof.at if proof else None,
+            proved_by=proof.by if proof else None,
         )
     )
+
+
+async def prove(tx: Transaction, tenant_id: UUID, session_id: UUID, proof: Proof) -> datetime | None:
+    """When the session ends; None when it has."""
+    proved = await tx.execute(
+        update(sessions)
+        .where(sessions.c.tenant_id == tenant_id, sessions.c.id == session_id)
+        .values(proved_at=proof.at, proved_by=proof.by)
+        .returning(sessions.c.expires_at)
+    )
+    expires_at: datetime | None = proved.scalar()
+    return expires_at
+
+
+async def find_proof(tx: Transaction, tenant_id: UUID, session_id: UUID) -> Proof | None:
+    wanted = select(sessions.c.proved_by, sessions.c.proved_at).where(
+        sessions.c.tenant_id == tenant_id, sessions.c.id == session_id, sessions.c.proved_at.is_not(None)
+    )
+    row = (await tx.execute(wanted)).first()
+    return Proof(by=row.proved_by, at=row.proved_at) if row else None
 
 
 async def list_of(tx: Transaction, tenant_id: UUID, user_id: UUID) -> list[Session]:

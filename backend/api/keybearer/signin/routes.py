@@ -1,6 +1,5 @@
 """The browser's way to a provider and back, linked identities, and account deletion."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 from urllib.parse import urlencode
@@ -11,21 +10,21 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 from starlette.responses import RedirectResponse
 
+from keybearer.http.browser import FlowCookie
 from keybearer.http.principal import current_principal, find_principal
 from keybearer.http.schemas import Page, Wire, problems
 from keybearer.identity.model import Identity
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import KeybearerError
 from keybearer.kit.principal import Principal
+from keybearer.lockouts.cookies import DeviceCookie
 from keybearer.providers.model import Provider
 from keybearer.providers.service import Providers
 from keybearer.sessions.service import Sessions
-from keybearer.signin.flows import Departure
 from keybearer.signin.model import CONNECT, LINK, SIGN_IN, local_path
 from keybearer.signin.service import Arrival, Callback, SignIn
 from keybearer.tenancy.service import tenant_of
 
-_FLOW_COOKIE_SECONDS = 3600
 # RFC 6749 section 3.3: neither spaces, which separate scopes, nor anything that is not visible.
 _SCOPE = r"^[!#-\[\]-~]{1,200}$"
 
@@ -118,42 +117,15 @@ def routes(
     secure: bool,
 ) -> APIRouter:
     router = APIRouter(tags=["sign-in"])
-    cookie = _FlowCookie(secure)
+    cookie = FlowCookie(secure)
     _add_departures(router, sign_in, cookie)
-    _add_arrivals(router, sign_in, providers, sessions, cookie)
+    _add_arrivals(router, sign_in, providers, sessions, cookie, DeviceCookie(secure))
     _add_identities(router, db, identities, providers)
     _add_endings(router, db, sign_in, sessions, grants)
     return router
 
 
-@dataclass(frozen=True, slots=True)
-class _FlowCookie:
-    """Binds a flow to the browser that began it."""
-
-    secure: bool
-
-    @property
-    def name(self) -> str:
-        # As with the session's cookie: the prefix keeps other hosts of the same site from planting one of theirs.
-        return "__Host-keybearer_flow" if self.secure else "keybearer_flow"
-
-    def read(self, request: Request) -> str | None:
-        return request.cookies.get(self.name)
-
-    def set(self, response: Response, departure: Departure) -> None:
-        response.set_cookie(
-            self.name,
-            departure.browser_secret,
-            max_age=_FLOW_COOKIE_SECONDS,
-            path="/",
-            secure=self.secure,
-            httponly=True,
-            samesite="lax",
-        )
-        response.headers["Cache-Control"] = "no-store"
-
-
-def _add_departures(router: APIRouter, sign_in: SignIn, cookie: _FlowCookie) -> None:
+def _add_departures(router: APIRouter, sign_in: SignIn, cookie: FlowCookie) -> None:
     @router.get(
         "/auth/{provider}/start",
         status_code=302,
@@ -162,13 +134,16 @@ def _add_departures(router: APIRouter, sign_in: SignIn, cookie: _FlowCookie) -> 
         summary="Go to a provider to sign in",
     )
     async def start_sign_in(
-        provider: ProviderName, request: Request, return_to: ReturnTo = "/", link: bool = False
+        provider: ProviderName, request: Request, return_to: ReturnTo = "/", link: bool = False, fresh: bool = False
     ) -> Response:
-        """Sends the browser to the provider to sign in, or with `link` to add it to the account."""
+        """Sends the browser to the provider to sign in, or with `link` to add it to the account.
+
+        With `fresh`, the provider is asked to have the person prove again who they are.
+        """
         linking = await current_principal(request) if link else None
         tenant, browser, back = tenant_of(request.scope), cookie.read(request), local_path(return_to)
         try:
-            departure = await sign_in.begin_sign_in(tenant, provider, back, browser, linking)
+            departure = await sign_in.begin_sign_in(tenant, provider, back, browser, linking, fresh=fresh)
         except KeybearerError as error:
             if "text/html" not in request.headers.get("accept", ""):
                 raise
@@ -176,7 +151,7 @@ def _add_departures(router: APIRouter, sign_in: SignIn, cookie: _FlowCookie) -> 
             kind = LINK if linking else SIGN_IN
             return RedirectResponse(_destination(Arrival(kind, back, problem=error.code), provider), 303)
         response = RedirectResponse(departure.authorize_url, 302)
-        cookie.set(response, departure)
+        cookie.set(response, departure.browser_secret)
         return response
 
     @router.post(
@@ -198,15 +173,20 @@ def _add_departures(router: APIRouter, sign_in: SignIn, cookie: _FlowCookie) -> 
             body.connection,
             cookie.read(request),
         )
-        cookie.set(response, departure)
+        cookie.set(response, departure.browser_secret)
         return AuthorizeUrl(authorize_url=departure.authorize_url)
 
 
 def _add_arrivals(
-    router: APIRouter, sign_in: SignIn, providers: Providers, sessions: Sessions, cookie: _FlowCookie
+    router: APIRouter,
+    sign_in: SignIn,
+    providers: Providers,
+    sessions: Sessions,
+    cookie: FlowCookie,
+    device_cookie: DeviceCookie,
 ) -> None:
     async def arrive(provider: Provider, request: Request) -> Response:
-        query = request.query_params
+        query, source = request.query_params, device_cookie.entering(request)
         callback = Callback(
             provider=provider,
             state=query.get("state", ""),
@@ -215,6 +195,7 @@ def _add_arrivals(
             issuer=query.get("iss"),
             browser_secret=cookie.read(request),
             user_agent=request.headers.get("user-agent", ""),
+            source=source,
             principal=await find_principal(request),
         )
         arrival = await sign_in.arrive(tenant_of(request.scope), callback)
@@ -222,6 +203,7 @@ def _add_arrivals(
         response.headers["Cache-Control"] = "no-store"
         if arrival.session_token is not None:
             sessions.cookie.set(response, arrival.session_token)
+            device_cookie.set(response, source)
         return response
 
     @router.get(
@@ -277,7 +259,7 @@ def _add_endings(router: APIRouter, db: Database, sign_in: SignIn, sessions: Ses
                 await grants.end_all(tx, principal.tenant_id, principal.user_id)
         return Ended(ended=ended)
 
-    @router.delete("/auth/me", status_code=204, responses=problems(400, 401, 503), summary="Delete your account")
+    @router.delete("/auth/me", status_code=204, responses=problems(400, 401, 403, 503), summary="Delete your account")
     async def erase_account(body: Confirmation, principal: Caller, response: Response) -> None:
         """Deletes the account. Tokens are revoked, stored data becomes unreadable; the ledger keeps its shape."""
         await sign_in.erase(principal, body.confirm)
