@@ -32,6 +32,7 @@ class Authenticator:
     verifies: bool = True
     ed25519: bool = False
     rp_id: str | None = None
+    credential_id: bytes | None = None
     kept: list[Kept] = field(default_factory=list)
 
     def create(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +41,9 @@ class Authenticator:
         assert asked["authenticatorSelection"]["userVerification"] == "required"
         assert asked["authenticatorSelection"]["residentKey"] == "required"
         key = ed25519.Ed25519PrivateKey.generate() if self.ed25519 else ec.generate_private_key(ec.SECP256R1())
-        passkey = Kept(os.urandom(32), key, self.rp_id or asked["rp"]["id"], _bytes(asked["user"]["id"]))
+        passkey = Kept(
+            self.credential_id or os.urandom(32), key, self.rp_id or asked["rp"]["id"], _bytes(asked["user"]["id"])
+        )
         excluded = {_bytes(each["id"]) for each in asked.get("excludeCredentials", ())}
         assert not excluded & {each.id for each in self.kept}, "the authenticator has one of this account already"
         self.kept.append(passkey)
