@@ -19,7 +19,15 @@ _SECRET = re.compile(rb"sbx_[A-Za-z0-9_-]{6,}|kb[sg]_[0-9A-Za-z]{49}")
 _NO_HTTP = b"Invalid HTTP request received."
 # These end what the next request needs, so that each gets somebody of its own.
 DESTRUCTIVE = frozenset(
-    {"logout", "erase_account", "end_other_sessions", "end_session", "unlink_identity", "end_connection"}
+    {
+        "logout",
+        "erase_account",
+        "end_other_sessions",
+        "end_session",
+        "unlink_identity",
+        "end_connection",
+        "remove_factor",
+    }
 )
 _WEATHER = "extends: api_key\ntitle: Weather\napis: [{base: https://weather.example.com}]\n"
 
@@ -77,6 +85,8 @@ class Target:
                 return str(self._victim().get("/api/auth/me").json()["session"]["id"])
             case "identity_id":
                 return str(self._victim().get("/api/auth/identities").json()["items"][0]["id"])
+            case "factor_id":
+                return str(self._factor())
             case "connection_id" if operation_id == "end_connection":
                 return str(self.installation.connect(self._victim(), account="bob@example.com")["id"])
             case "connection_id":
@@ -125,6 +135,13 @@ class Target:
             self.victim = self.installation.browser()
             self.installation.sign_in(self.victim, "bob@example.com")
         return self.victim
+
+    def _factor(self) -> str:
+        """One of the victim's, who showed lately who they are."""
+        items = self._victim().get("/api/auth/factors").json()["items"]
+        if items:
+            return str(items[0]["id"])
+        return self.installation.enrol(self._victim(), "bob@example.com").id
 
     def _forget_victim(self) -> None:
         if self.victim is not None:

@@ -28,7 +28,7 @@ _FACTOR: JsonDict = {
     "kind": "totp",
     "name": "Authenticator app",
     "created_at": "2026-11-23T12:00:00Z",
-    "last_used_at": None,
+    "last_used_at": "2026-11-23T12:00:00Z",
 }
 _CODES: list[Any] = ["k3m9-x0qa-7vtz", "0p2c-8wne-51rd"]
 _TOTP: JsonDict = {
