@@ -40,18 +40,19 @@ dev: $(SYNCED) $(UI_PACKAGES) ## the same, reloading when the API or the UI chan
 
 test: $(SYNCED) $(UI_BUILD) ## all tests but the long ones
 	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && nginx=$$($(FIND_NGINX)) && promtool=$$($(FIND_PROMTOOL)) && \
-		KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_NGINX="$$nginx" KEYBEARER_TEST_PROMTOOL="$$promtool" \
+		valkey=$$($(FIND_VALKEY)) && KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_NGINX="$$nginx" \
+		KEYBEARER_TEST_PROMTOOL="$$promtool" KEYBEARER_TEST_VALKEY="$$valkey" \
 		$(VENV)/bin/pytest -m "not long and not images and not cluster" $(PARALLEL) $(ARGS)
 
 test-cluster: $(SYNCED) ## the chart on the cluster that KUBECONFIG names, whose nodes have the images :TAG
 	@for tool in helm kubectl; do command -v $$tool >/dev/null || { echo "keybearer: $$tool is needed on PATH." >&2; exit 1; }; done
 	@chromium=$$(sh -euc "$$FIND_CHROMIUM") && KEYBEARER_TEST_CHROMIUM="$$chromium" KEYBEARER_TEST_TAG="$(TAG)" \
-		$(VENV)/bin/pytest -m cluster $(ARGS)
+		$(VENV)/bin/pytest -m cluster -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # The images of others that the chart's tests run.
 list-images:
 	@helm template kb charts/keybearer -f charts/keybearer/values-small.yaml -f charts/keybearer/values-development.yaml \
-		--set backup.enabled=true | sed -n 's/^ *image: //p' | tr -d '"' | grep -v '^keybearer/' | sort -u
+		--set backup.enabled=true,livekit.enabled=true,livekit.url=ws://localhost:7880 | sed -n 's/^ *image: //p' | tr -d '"' | grep -v '^keybearer/' | sort -u
 
 test-images: $(SYNCED) ## what is in the images that `make images` built
 	@$(VENV)/bin/pytest -m images $(ARGS)
@@ -207,6 +208,7 @@ endef
 export FIND_PROGRAM
 FIND_NGINX = sh -euc "$$FIND_PROGRAM"'; program nginx KEYBEARER_TEST_NGINX nginx-light "the tests of the front door"'
 FIND_PROMTOOL = sh -euc "$$FIND_PROGRAM"'; program promtool KEYBEARER_TEST_PROMTOOL prometheus "the tests of alerts"'
+FIND_VALKEY = sh -euc "$$FIND_PROGRAM"'; program redis-server KEYBEARER_TEST_VALKEY redis-server "the tests of shared limits"'
 
 define BUILD_IMAGES
 builder='$(BUILDER)'

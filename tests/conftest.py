@@ -19,6 +19,8 @@ from keybearer.migrations import cluster, runner
 
 # These start browsers and servers. They go first, so that no core waits for one of them at the end.
 SLOW_FOLDERS = ("browser", "product", "agent", "fuzz", "vault", "proxy_front", "postgres", "identity", "backups")
+# Of those that need a cluster, the longest first, for the same reason.
+LONGEST_ON_A_CLUSTER = ("test_rotation", "test_on_a_cluster", "test_backups", "test_updates", "test_life")
 _ROOM = 4 << 30
 hypothesis.settings.register_profile("keybearer", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("keybearer")
@@ -32,9 +34,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # Schemathesis names an operation in a test's name, which pytest 9.2 leaves out of the node id.
         if not item.nodeid.endswith(item.name):
             item._id = item.parent.id.child(item.name)
+        if item.get_closest_marker("cluster") is not None:
+            item.add_marker(pytest.mark.enable_socket)  # its API server may be anywhere
     twice = {identifier for identifier, count in Counter(item.nodeid for item in items).items() if count > 1}
     assert not twice, f"xdist would run one of the tests with the same node id: {sorted(twice)}"
-    items.sort(key=lambda item: item.path.parent.name not in SLOW_FOLDERS)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, int]:
+    on_a_cluster = item.path.stem in LONGEST_ON_A_CLUSTER and item.get_closest_marker("cluster") is not None
+    turn = LONGEST_ON_A_CLUSTER.index(item.path.stem) if on_a_cluster else len(LONGEST_ON_A_CLUSTER)
+    return item.path.parent.name not in SLOW_FOLDERS, turn
 
 
 @pytest.fixture(scope="session")

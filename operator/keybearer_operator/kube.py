@@ -53,7 +53,6 @@ REPLICA_SETS: Final = Resource("apps/v1", "replicasets", "ReplicaSet")
 STATEFUL_SETS: Final = Resource("apps/v1", "statefulsets", "StatefulSet")
 JOBS: Final = Resource("batch/v1", "jobs", "Job")
 LEASES: Final = Resource("coordination.k8s.io/v1", "leases", "Lease")
-DISRUPTION_BUDGETS: Final = Resource("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
 SECRET_ROTATIONS: Final = Resource(names.API_VERSION, "secretrotations", "SecretRotation")
 AGENT_POOLS: Final = Resource(names.API_VERSION, "agentpools", "AgentPool")
 
@@ -113,6 +112,11 @@ class Kube:
 
     async def list_objects(self, resource: Resource, namespace: str, labels: str = "") -> list[Object]:
         """Those that the label selector chooses, in the server's present state, all pages of them."""
+        found, _ = await self.list_at(resource, namespace, labels)
+        return found
+
+    async def list_at(self, resource: Resource, namespace: str, labels: str = "") -> tuple[list[Object], int]:
+        """The same, and the version of the server's state that they are of."""
         found: list[Object] = []
         more = ""
         while True:
@@ -122,7 +126,7 @@ class Kube:
             found += [{"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in answer["items"]]
             more = answer["metadata"].get("continue", "")
             if not more:
-                return found
+                return found, int(answer["metadata"]["resourceVersion"])
 
     async def create(self, resource: Resource, namespace: str, what: Object) -> Object:
         """Raises Conflict where one of that name is there."""
@@ -192,12 +196,7 @@ class Kube:
         namespace = metadata["namespace"]
         digest = hashlib.sha256(f"{metadata['uid']} {reason} {message}".encode()).hexdigest()[:16]
         name = f"{metadata['name'][:200]}.{digest}"
-        known = await self.find(EVENTS, namespace, name)
-        if known is not None:
-            again = {"count": known.get("count", 1) + 1, "lastTimestamp": moment}
-            await self.patch(EVENTS, namespace, name, again)
-            return
-        event = {
+        event: Object = {
             "metadata": {"name": name, "namespace": namespace},
             "involvedObject": {
                 "apiVersion": about["apiVersion"],
@@ -215,7 +214,12 @@ class Kube:
             "source": {"component": names.MANAGER},
             "reportingComponent": names.MANAGER,
         }
-        await self.create(EVENTS, namespace, event)
+        try:
+            await self.create(EVENTS, namespace, event)
+        except Conflict:
+            known = await self.find(EVENTS, namespace, name) or event
+            again = {"count": known.get("count", 1) + 1, "lastTimestamp": moment}
+            await self.patch(EVENTS, namespace, name, again)
 
     async def _call(
         self,

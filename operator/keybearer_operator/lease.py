@@ -86,8 +86,10 @@ class Lease:
         was_held = self.held()
         asked = time.monotonic()
         try:
-            # Shorter than the Lease, so that one lost answer does not cost it.
-            taken = await asyncio.wait_for(self._take(asked), timeout=self._seconds / 3)
+            # Shorter than the Lease, so that one lost answer does not cost it. Not wait_for, which in Python 3.11 goes
+            # on although it is cancelled, when the answer comes at that moment: then nobody could take over.
+            async with asyncio.timeout(self._seconds / 3):
+                taken = await self._take(asked)
         except (ApiError, TimeoutError) as error:
             log.warning("lease.not_renewed", error=str(error) or type(error).__name__, held=was_held)
             taken = False

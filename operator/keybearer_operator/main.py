@@ -23,7 +23,7 @@ from keybearer_operator.work import Work
 
 log = structlog.get_logger(__name__)
 
-_LOOK_FOR_KINDS_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 5.0
 
 _CONTROLLERS: Sequence[Callable[[Kube, Lease, httpx2.AsyncClient], Controller]] = (
     rotations.make,
@@ -59,8 +59,7 @@ async def run(settings: Settings) -> None:
         registry = _registry(works)
         background = [
             lease.keep(),
-            *(work.run() for _, work in works),
-            *(_resync(kube, each, work, settings.namespace) for each, work in works),
+            *(_work(kube, each, work, settings.namespace) for each, work in works),
         ]
         if settings.rotations_dir is not None:
             background.append(
@@ -124,13 +123,23 @@ async def _wait_for_kinds(kube: Kube, served: Sequence[Controller]) -> None:
             log.warning(
                 "start.kinds_missing", missing=sorted(missing), mend="Install the chart with crds.install=true."
             )
-        await asyncio.sleep(_LOOK_FOR_KINDS_SECONDS)
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
-async def _resync(kube: Kube, each: Controller, work: Work, namespace: str) -> None:
-    while True:
-        try:
-            await controller.resync(kube, each, work, namespace)
-        except ApiError as error:
-            log.warning("resync.failed", kind=each.resource.kind, error=str(error))
-        await asyncio.sleep(each.resync)
+async def _work(kube: Kube, each: Controller, work: Work, namespace: str) -> None:
+    """No look before the mirrors are whole: what is not there could be made twice."""
+    whole = asyncio.Event()
+
+    async def keep_resynced() -> None:
+        while True:
+            try:
+                await controller.resync(kube, each, work, namespace)
+                whole.set()
+            except ApiError as error:
+                log.warning("resync.failed", kind=each.resource.kind, error=str(error))
+            await asyncio.sleep(each.resync if whole.is_set() else _LOOK_AGAIN_SECONDS)
+
+    async with asyncio.TaskGroup() as parts:
+        parts.create_task(keep_resynced())
+        await whole.wait()
+        parts.create_task(work.run())

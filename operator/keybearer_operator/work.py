@@ -9,6 +9,7 @@ import heapq
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -21,7 +22,10 @@ from keybearer_operator.names import Key
 log = structlog.get_logger(__name__)
 
 Reconcile = Callable[[Key], Awaitable[float | None]]
-"""Brings one object nearer to what it asks for; answers in how many seconds it wants to be called again, if at all."""
+"""Brings one object nearer to what it asks for; answers in how many seconds it wants to be called again, at the latest
+at the next resync, or GONE where there is no such object any more."""
+
+GONE: Final = float("inf")
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 120.0
@@ -69,20 +73,9 @@ class Work:
             self._schedule(key, 0.0)
             self._changed.notify()
 
-    async def forget(self, key: Key) -> None:
-        """The object is gone."""
-        async with self._changed:
-            for those in (self._known, self._again):
-                those.discard(key)
-            self._due.pop(key, None)
-            self._failures.pop(key, None)
-
-    async def keep_only(self, keys: Iterable[Key]) -> None:
-        """These are all that there are: what no event has told of is added, and what is gone is forgotten."""
-        there = set(keys)
-        for key in self._known - there:
-            await self.forget(key)
-        for key in there - self._known:
+    async def look_at(self, keys: Iterable[Key]) -> None:
+        """These are all that there are: what no event has told of, and what is gone by now, is due."""
+        for key in self._known ^ set(keys):
             await self.add(key)
 
     async def run(self) -> None:
@@ -107,7 +100,9 @@ class Work:
                 if key in self._again:
                     self._again.discard(key)
                     after = min(after, FIRST_PAUSE if key in self._failures else 0.0)
-                if key in self._known:
+                if after == GONE:
+                    self._known.discard(key)
+                else:
                     self._schedule(key, after)
                     self._changed.notify()
 
@@ -120,10 +115,10 @@ class Work:
                     del self._due[key]
                     self._busy.add(key)
                     return key
-                try:
-                    await asyncio.wait_for(self._changed.wait(), timeout=pause)
-                except TimeoutError:
-                    continue
+                # Not wait_for: its inner task may end without the lock when we are cancelled (Python 3.11).
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._changed.wait()
 
     def _pause(self) -> float | None:
         """Seconds until something is due; None: nothing is scheduled. Drops what was rescheduled or forgotten."""
@@ -151,6 +146,8 @@ class Work:
             _DURATION.labels(self._kind).observe(time.monotonic() - started)
         self._failures.pop(key, None)
         _RECONCILES.labels(self._kind, "done").inc()
+        if wish == GONE:
+            return GONE
         return self._resync * random.uniform(0.8, 1.0) if wish is None else min(wish, self._resync)  # noqa: S311
 
     def _failed(

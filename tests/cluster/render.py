@@ -41,6 +41,7 @@ SETS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "monitoring": {"enabled": True, "labels": {"release": "prometheus"}},
             "ingress": {"className": "nginx", "tls": {"issuer": "letsencrypt"}},
             "providers": {"existingSecret": "providers"},
+            "mail": {"from": "keybearer@example.com", "existingSecret": "mail"},
             "corsOrigins": ["https://app.example.com"],
             "backend": {"env": {"KEYBEARER_LOG_SQL": True}, "envFrom": [{"secretRef": {"name": "more"}}]},
             "networkPolicy": {

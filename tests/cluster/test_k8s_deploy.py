@@ -66,7 +66,7 @@ def deploy(*arguments: str) -> str:
 
 
 def test_deployed_again_and_removed(own: Namespace, tmp_path: Path) -> None:
-    ours = ["backend", "frontend-proxy", "sandbox"]
+    ours = ["backend", "frontend-proxy", "operator", "sandbox"]
     images = [{"name": f"keybearer/{name}", "newTag": TAG} for name in ours]
     one = {"target": {"kind": "HorizontalPodAutoscaler"}, "patch": "- {op: replace, path: /spec/maxReplicas, value: 1}"}
     mine = {"namespace": own.name, "images": images, "patches": [one]}
@@ -97,7 +97,7 @@ def test_deployed_again_and_removed(own: Namespace, tmp_path: Path) -> None:
     assert words[:4] == ["kubectl", "--namespace", "keybearer", "delete"]
     own.kubectl(*words[3:], "--wait=false")  # pods take a minute to end
     kinds = "deployments,statefulsets,services,jobs,cronjobs,hpa,pdb,configmaps,networkpolicies,roles,rolebindings,pvc"
-    left = {(each["kind"], each["metadata"]["name"]) for each in own.items(kinds)}
+    left = {(each["kind"], each["metadata"]["name"]) for each in own.everything(kinds)}
     assert left == {("ConfigMap", "kube-root-ca.crt"), ("PersistentVolumeClaim", "data-keybearer-postgres-0")}
     assert set(secrets) == {each["metadata"]["name"] for each in own.items("secrets")}
 

@@ -25,10 +25,11 @@ def test_installed_ended_and_installed_again(cluster) -> None:
         kinds = "all,configmaps,secrets,pvc,networkpolicies,serviceaccounts,roles,rolebindings,poddisruptionbudgets"
         left = {
             f"{item['kind']}/{item['metadata']['name']}"
-            for item in namespace.items(kinds)
+            for item in namespace.everything(kinds)
             if item["metadata"]["name"] not in {"default", "kube-root-ca.crt"}
         }
-        secrets = ("keyring", "signing", "database", "database-migrator", "postgres", "postgres-tls", "valkey")
+        logins = ("database", "database-migrator", "postgres", "postgres-tls", "valkey", "livekit")
+        secrets = ("keyring", "signing", *logins)
         claims = (f"data-{FULL}-postgres-0", f"{FULL}-backup")
         assert left == {f"Secret/{FULL}-{name}" for name in secrets} | {
             f"PersistentVolumeClaim/{name}" for name in claims

@@ -134,7 +134,7 @@ def test_every_secret_is_made_or_given(name: str) -> None:
     made = {f"kb-keybearer-{suffix}" for suffix in secrets_made(found)}
     made |= {each["spec"]["target"]["name"] for each in kind(found, "ExternalSecret")}
     operators = {"kb-keybearer-postgres-superuser", "kb-keybearer-postgres-ca"} if kind(found, "Cluster") else set()
-    given = set(re.findall(r'"((?:own-\w+|db|ca|providers|more))"', json.dumps(SETS[name][1])))
+    given = set(re.findall(r'"((?:own-\w+|db|ca|providers|mail|more))"', json.dumps(SETS[name][1])))
     used: set[str] = set()
     for _, pod in pods(found):
         used |= set(re.findall(r'"secretName": "([^"]+)"', json.dumps(pod)))
@@ -204,7 +204,9 @@ def test_the_database_takes_strangers_by_tls_alone() -> None:
     config = named(rendered("default"), "ConfigMap", "kb-keybearer-postgres")["data"]
     rules = [line.split() for line in config["pg_hba.conf"].splitlines() if line and not line.startswith("#")]
 
-    assert all(rule[-1] == "scram-sha-256" for rule in rules)
+    assert all(rule[-1] == "scram-sha-256" for rule in rules if rule[0] != "local")
+    free = [rule[2:] for rule in rules if rule[0] == "local" and rule[-1] != "scram-sha-256"]
+    assert free == [["postgres", "peer"], ["keybearer_exporter", "trust"]], "who is in the pod has the files too"
     assert all(rule[3] in {"127.0.0.1/32", "::1/128"} for rule in rules if rule[0] == "host")
     assert {rule[0] for rule in rules} == {"local", "host", "hostssl"}
     assert {"ssl = on", "shared_preload_libraries = 'pg_stat_statements'", "archive_mode = on"} <= {

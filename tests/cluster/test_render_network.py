@@ -33,6 +33,7 @@ outside                                                -> livekit               
 livekit                                                -> internet private metadata any
 livekit                                                -> office node-dns           any
 livekit                                                -> internet6 private6        any
+backend                                                -> internet internet6        TCP/465 TCP/587
 backend                                                -> internet6                 TCP/443
 secrets operator                                       -> internet6 private6        TCP/443 TCP/6443
 monitoring                                             -> backend operator          TCP/9090

@@ -43,6 +43,8 @@ pytestmark = pytest.mark.cluster
         ),
         (HOST | {"sandbox": {"enabled": True}}, ["sandbox.enabled:", "Set it to false"]),
         (HOST | {"livekit": {"enabled": True}}, ["livekit.url:", "wss://"]),
+        (HOST | {"mail": {"from": "kb@example.com"}}, ["mail.existingSecret:", "kubectl create secret"]),
+        (HOST | {"mail": {"existingSecret": "mail"}}, ["mail.from:", "keybearer@example.com"]),
         (HOST | {"livekit": {"url": "wss://live.example.com"}}, ["secrets.livekit.existingSecret:", "api-secret"]),
         (
             HOST | {"restore": {"archive": "newest", "inPlace": True}},

@@ -21,7 +21,10 @@ REQUIRED = {
 }
 
 # What a setting is refused without.
-COMPANIONS = {"LIVEKIT_URL": {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret"}}
+COMPANIONS = {
+    "LIVEKIT_URL": {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret"},
+    "SMTP_URL": {"MAIL_FROM": "keybearer@example.com"},
+}
 
 
 def example(name: str) -> str:

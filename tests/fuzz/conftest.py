@@ -14,7 +14,7 @@ from installation import Browser, Installation, Process, installed, log_lines
 from keybearer_sandbox.testing import RunningSandbox
 
 # Secrets of the sandbox, and ours in their shape. A prefix alone is no secret: documents show it.
-_SECRET = re.compile(rb"sbx_[A-Za-z0-9_-]{6,}|kb[sg]_[0-9A-Za-z]{49}")
+_SECRET = re.compile(rb"sbx_[A-Za-z0-9_-]{6,}|kb[sgkri]_[0-9A-Za-z]{49}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
 # What is not even HTTP never reaches the application: the server's parser answers and hangs up.
 _NO_HTTP = b"Invalid HTTP request received."
 # These end what the next request needs, so that each gets somebody of its own.
@@ -27,6 +27,7 @@ DESTRUCTIVE = frozenset(
         "unlink_identity",
         "end_connection",
         "remove_factor",
+        "change_password",
     }
 )
 _WEATHER = "extends: api_key\ntitle: Weather\napis: [{base: https://weather.example.com}]\n"
@@ -87,6 +88,8 @@ class Target:
                 return str(self._victim().get("/api/auth/identities").json()["items"][0]["id"])
             case "factor_id":
                 return str(self._factor())
+            case "key_id":
+                return str(self.person.post("/api/api-keys", json={"name": "fuzzed"}).json()["id"])
             case "connection_id" if operation_id == "end_connection":
                 return str(self.installation.connect(self._victim(), account="bob@example.com")["id"])
             case "connection_id":
@@ -159,8 +162,10 @@ def check(answer: Answer, operation_id: str) -> None:
     headers = {name.lower(): value for name, value in answer.headers.items()}
     said = b"\n".join(f"{name}: {value}".encode("latin-1") for name, value in headers.items())
     secrets = set(_SECRET.findall(said + b"\n" + answer.body))
-    if operation_id == "create_grant" and answer.status == 201:
-        secrets.discard(answer.json()["grant"].encode())
+    # These answer a secret that they made, once.
+    shown = {"create_grant": "grant", "create_api_key": "key"}.get(operation_id)
+    if shown is not None and answer.status == 201:
+        secrets.discard(answer.json()[shown].encode())
     assert not secrets
     if answer.body == _NO_HTTP:
         assert (answer.status, headers.get("connection")) == (400, "close")

@@ -52,7 +52,15 @@ def test_everything_personal_goes(site: Site, browser: Browser, other: Browser, 
     browser.post("/api/connections/spotify/start", json={})  # a flow that nobody will come back to
     sql.all("UPDATE sessions SET expires_at = now() - interval '1 s' WHERE user_id = $1 AND id <> $2", *ids(browser))
     recorded = sql.one("SELECT count(*) FROM ledger WHERE user_id = $1", person)
-    assert set(rows_of(sql, person)) >= {"users", "identities", "sessions", "connections", "grants", "data_keys"}
+    assert set(rows_of(sql, person)) >= {
+        "users",
+        "identities",
+        "sessions",
+        "devices",
+        "connections",
+        "grants",
+        "data_keys",
+    }
 
     assert leave(browser, "  Dora@Example.com ") == 204
     assert set(rows_of(sql, person)) == KEPT

@@ -197,3 +197,17 @@ async def test_sealing_under_concurrent_commits_puts_each_row_in_one_batch(ledge
     )
     assert {row["n"] for row in memberships} == {1}
     assert len(memberships) == written
+
+
+async def test_rows_that_are_recorded_meanwhile_are_no_strays(books, record, signers) -> None:
+    ended = asyncio.Event()
+
+    async def go_on() -> None:
+        while not ended.is_set():
+            await record(1)
+
+    recording = [asyncio.create_task(go_on()) for _ in range(3)]
+    problems = [(await verify(books, signers)).problem for _ in range(100)]
+    ended.set()
+    await asyncio.gather(*recording)
+    assert set(problems) == {None}

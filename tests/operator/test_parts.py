@@ -247,7 +247,9 @@ USES: list[tuple[dict[str, Any], bool]] = [
 
 @pytest.mark.parametrize(("pod_spec", "uses"), USES)
 def test_who_else_uses_a_secret(pod_spec, uses):
-    assert pods.uses({"spec": pod_spec}, "s") is uses
+    assert pods.uses({"metadata": {}, "spec": pod_spec}, "s") is uses
+    read_once = {"annotations": {pods.FIRST_START: "other,s"}}
+    assert not pods.uses({"metadata": read_once, "spec": pod_spec}, "s")
 
 
 ANSWER = {"revision": "r", "signing": {"revision": "s"}, "database": {"username": "u"}}

@@ -12,7 +12,7 @@ import pytest
 from keybearer_operator.kube import Conflict, NotFound, Resource, Unavailable
 from keybearer_operator.lease import Lease, NotLeading
 from keybearer_operator.names import Key
-from keybearer_operator.work import LONGEST_PAUSE, Work, backoff
+from keybearer_operator.work import GONE, LONGEST_PAUSE, Work, backoff
 
 KEY = Key("ns", "one")
 
@@ -107,6 +107,20 @@ async def test_a_leader_that_ends_gives_the_lease_back_at_once():
     assert time.monotonic() - started < 0.5
 
 
+@pytest.mark.parametrize("moments", range(12))
+async def test_a_leader_that_is_ended_while_an_answer_arrives_ends(moments):
+    held = lease(ApiServer())
+    keeping = asyncio.create_task(held.keep())
+    for _ in range(moments):
+        await asyncio.sleep(0)
+    keeping.cancel()
+    await asyncio.wait([keeping], timeout=0.5)
+    ended = keeping.cancelled()
+    keeping.cancel()
+    assert ended
+    assert not held.held()
+
+
 async def test_never_do_both_lead_though_the_leader_cannot_reach_the_server():
     server, cut_off = ApiServer(), ApiServer()
     cut_off._objects = server._objects
@@ -170,27 +184,46 @@ async def test_nothing_is_done_without_the_lease():
             assert calls[KEY] == before
 
 
-async def test_what_fails_comes_again_and_what_is_gone_does_not():
+async def test_what_fails_comes_again_and_what_is_gone_once_more_and_no_further():
     held = lease(ApiServer())
     calls: Counter[Key] = Counter()
+    there = {KEY, other := Key("ns", "other")}
 
     async def reconcile(key: Key) -> float | None:
         calls[key] += 1
         if calls[key] == 1:
             raise Unavailable(503, "later")
-        return None
+        return None if key in there else GONE
 
     work = Work("Thing", reconcile, held, resync=0.1)
-    other = Key("ns", "other")
     async with running(held.keep(), work.run()):
-        await work.keep_only([KEY, other])
+        await work.look_at(there)
         await until(lambda: calls[KEY] > 2 and calls[other] > 2)
-        await work.keep_only([other])
-        await asyncio.sleep(0.05)
-        before = calls[KEY]
+        before = calls[KEY] + 1
+        there.remove(KEY)
+        await until(lambda: calls[KEY] == before)
         await asyncio.sleep(0.3)
     assert calls[KEY] == before
     assert calls[other] > 3
+
+
+async def test_an_object_whose_deletion_no_event_told_of_is_looked_at_when_it_is_not_listed():
+    held = lease(ApiServer())
+    seen: list[Key] = []
+
+    async def reconcile(key: Key) -> float | None:
+        seen.append(key)
+        return None if len(seen) == 1 else GONE
+
+    work = Work("Thing", reconcile, held, resync=300)
+    async with running(held.keep(), work.run()):
+        await work.look_at([KEY])
+        await until(lambda: len(seen) == 1)
+        await work.look_at([])
+        await until(lambda: len(seen) == 2)
+        await work.look_at([])
+        await asyncio.sleep(0.1)
+    assert len(seen) == 2
 
 
 @pytest.mark.parametrize("failures", [1, 2, 5, 20, 1000])

@@ -52,26 +52,28 @@ async def ask(url: str, query: str) -> object:
 
 
 async def test_every_login_gets_in_with_its_password(server: postgres.Server) -> None:
-    given = environment(server, "one", POSTGRES_EXPORTER_PASSWORD="of-the-exporter")
+    given = environment(server, "one")
     for _ in range(2):
-        assert prepare(given).stdout == "The roles, their passwords and the database are there.\n"
+        assert prepare(given, "--exporter").stdout == "The roles, their passwords and the database are there.\n"
 
     assert await ask(given["KEYBEARER_DATABASE_URL"], "SELECT current_user") == "keybearer_app_a"
     assert await ask(given["KEYBEARER_MIGRATION_DATABASE_URL"], "SELECT current_user") == "keybearer_migrator"
-    exporter = server.dsn("keybearer_exporter", "of-the-exporter", "one")
-    assert await ask(exporter, "SELECT pg_has_role(current_user, 'pg_monitor', 'USAGE')") is True
-    assert await ask(exporter, "SELECT pg_has_role(current_user, 'keybearer_app', 'MEMBER')") is False
+    exporter = "SELECT pg_has_role('keybearer_exporter', '{}', '{}')"
+    assert await ask(server.superuser_dsn(), exporter.format("pg_monitor", "USAGE")) is True
+    assert await ask(server.superuser_dsn(), exporter.format("keybearer_app", "MEMBER")) is False
+    has_password = "SELECT rolpassword IS NOT NULL FROM pg_authid WHERE rolname = 'keybearer_exporter'"
+    assert await ask(server.superuser_dsn(), has_password) is False
 
 
 async def test_passwords_reach_neither_the_servers_log_nor_its_statistics(server: postgres.Server) -> None:
-    prepare(environment(server, "two", POSTGRES_EXPORTER_PASSWORD="of-the-exporter"))
+    prepare(environment(server, "two"))
     log = server.log.read_text()
 
     assert "ALTER ROLE" in log
-    assert not [each for each in ("of-the-exporter", "of-the-migrator", ODD) if f"'{each}'" in log]
+    assert not [each for each in ("of-the-migrator", ODD) if f"'{each}'" in log]
 
 
-async def test_without_its_password_there_is_no_exporters_login(server: postgres.Server) -> None:
+async def test_unless_asked_for_there_is_no_exporters_login(server: postgres.Server) -> None:
     await ask(server.superuser_dsn(), "DROP ROLE IF EXISTS keybearer_exporter")
     prepare(environment(server, "three"))
 

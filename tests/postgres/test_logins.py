@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -69,6 +70,20 @@ def test_the_password_comes_from_files_and_is_nowhere_else(database, tmp_path: P
     assert ended.returncode == 0, ended.stderr
     with pytest.raises(asyncpg.InvalidPasswordError):
         asyncio.run(_look_in(database))
+
+
+async def test_a_login_of_jobs_changes_its_own_password_as_often_as_it_is_told_to(database) -> None:
+    """The second time is a Job that was ended after the change, and is repeated with the password of before."""
+    await logins.set_login(migrating(database), IDLE, "old")
+    parts = urlsplit(database.url)
+    own = DatabaseAddress(urlunsplit(parts._replace(netloc=f"{IDLE}:old@{parts.netloc.rpartition('@')[2]}")))
+    for _ in range(2):
+        await logins.set_own(own, IDLE, "new")
+    await (await connected(database, "new")).close()
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await connected(database, "old")
+    with pytest.raises(ConfigurationError, match="does not let us in"):
+        await logins.set_own(own, IDLE, "third")
 
 
 async def _look_in(database) -> None:

@@ -92,6 +92,17 @@ def test_what_was_acknowledged_survives_ctrl_c_and_kill(up: Up) -> None:
     assert call(up, grant).status_code == 200
     browser.close()
 
+    # Mail is caught without a setting.
+    elsewhere = Browser(up.url)
+    elsewhere.client.headers["user-agent"] = "Firefox/140.0"
+    sign_in(up, elsewhere)
+    elsewhere.close()
+    deadline = time.monotonic() + 15
+    while not (mails := up.sandbox.mail("alice@example.com")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert mails[0]["links"] == [f"{up.url}/account"]
+
 
 @pytest.mark.long
 def test_the_data_folder_is_private_and_serves_other_commands(up: Up) -> None:

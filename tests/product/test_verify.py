@@ -53,6 +53,9 @@ def test_settings_come_with_their_source_and_secrets_masked(installation) -> Non
         installation,
         DATABASE_URL=url,
         SMTP_URL="smtp://mail:planted-mail@mail.example.com",
+        MAIL_FROM="keybearer@example.com",
+        VALKEY_URL="valkey://:planted-valkey@valkey.example.com:6379",
+        SMPT_URL="smtp://mail:planted-typo@mail.example.com",
         PUBLIC_DOCS="true",
         LOG_LEVEL=None,
     )
@@ -61,7 +64,9 @@ def test_settings_come_with_their_source_and_secrets_masked(installation) -> Non
     assert "environment KEYBEARER_PUBLIC_DOCS=true\n" in done.output
     assert f"environment KEYBEARER_KEYRING_DIR={installation.folder}/keyring\n" in done.output
     assert "default     KEYBEARER_LOG_LEVEL=info\n" in done.output
-    assert "not read    KEYBEARER_SMTP_URL is no setting of the server\n" in done.output
+    assert "environment KEYBEARER_SMTP_URL=smtp://***@mail.example.com\n" in done.output
+    assert "environment KEYBEARER_VALKEY_URL=valkey://***@valkey.example.com:6379\n" in done.output
+    assert "not read    KEYBEARER_SMPT_URL is no setting of the server\n" in done.output
     assert "planted" not in done.output
     assert ":app@" not in done.output
     assert ":migrator@" not in done.output

@@ -60,7 +60,7 @@ def test_the_first_answer_is_the_same_too(site: Site, browser: Browser, sql: Sql
         {"origin": "https://evil.test"},
         {"accept": "text/html"},
         {"x-request-id": "chosen-by-a-client"},
-        {"authorization": "Bearer kbg_x"},
+        {"authorization": "Basic eDp5"},
         {"if-none-match": "*"},
         {"range": "bytes=0-1"},
         {"x-forwarded-host": "evil.test"},

@@ -14,6 +14,7 @@ def nobody(sql: Sql) -> None:
     for table in (
         "bearers",
         "sessions",
+        "devices",
         "flows",
         "grants",
         "connections",

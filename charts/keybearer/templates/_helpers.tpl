@@ -84,6 +84,15 @@ keyring signing
 {{- if include "keybearer.hasLivekit" . }} livekit{{ end }}
 {{- end }}
 
+{{/* Those of them that the operator may rotate, as they are called in `secrets`, separated by spaces. */}}
+{{- define "keybearer.secretsRotated" -}}
+keyring signing
+{{- if ne .Values.database.mode "external" }} database databaseMigrator{{ end }}
+{{- if eq .Values.database.mode "bundled" }} postgres{{ end }}
+{{- if .Values.valkey.enabled }} valkey{{ end }}
+{{- if .Values.livekit.enabled }} livekit{{ end }}
+{{- end }}
+
 {{/* {root, name}: the name of the Secret `secrets.<name>`. */}}
 {{- define "keybearer.secret" -}}
 {{- $own := (index .root.Values.secrets .name).existingSecret -}}

@@ -127,6 +127,9 @@ spec:
   schedule: {{ .schedule | quote }}
   timeZone: Etc/UTC
   concurrencyPolicy: Forbid
+  {{- if .suspend }}
+  suspend: true
+  {{- end }}
   # Made up for after an outage, but not on the next day.
   startingDeadlineSeconds: 21600
   successfulJobsHistoryLimit: 1

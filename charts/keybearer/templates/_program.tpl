@@ -51,6 +51,8 @@ KEYBEARER_PROVIDERS_DIR: /etc/keybearer/providers
 KEYBEARER_INTERNAL_HOSTS: {{ include "keybearer.serviceNames" (dict "root" . "name" "backend") | quote }}
 KEYBEARER_TRUSTED_PROXIES: {{ join "," .Values.trustedProxies | quote }}
 KEYBEARER_DATABASE_POOL_SIZE: {{ .Values.backend.databasePoolSize | quote }}
+KEYBEARER_REQUEST_LIMIT: {{ .Values.limits.requests | quote }}
+KEYBEARER_SIGN_IN_LIMIT: {{ .Values.limits.signIns | quote }}
 KEYBEARER_PUBLIC_DOCS: {{ .Values.publicDocs | quote }}
 KEYBEARER_LOG_LEVEL: {{ .Values.logLevel }}
 KEYBEARER_LOG_FORMAT: json
@@ -88,6 +90,14 @@ postgresql://{{ .login }}{{ include "keybearer.databaseHost" .root }}:5432/{{ .r
 - name: KEYBEARER_VALKEY_URL
   value: valkey://:$(VALKEY_PASSWORD)@{{ include "keybearer.fullname" . }}-valkey:6379
 {{- end }}
+{{- with .Values.mail }}
+{{- if .from }}
+- name: KEYBEARER_SMTP_URL
+  valueFrom: {secretKeyRef: {name: {{ .existingSecret }}, key: url}}
+- {name: KEYBEARER_MAIL_FROM, value: {{ .from | quote }}}
+- {name: KEYBEARER_MAIL_NAME, value: {{ .name | quote }}}
+{{- end }}
+{{- end }}
 {{- if include "keybearer.hasLivekit" . }}
 {{ include "keybearer.variable" (dict "root" . "name" "KEYBEARER_LIVEKIT_API_KEY" "secret" "livekit" "key" "api-key") }}
 {{ include "keybearer.variable" (dict "root" . "name" "KEYBEARER_LIVEKIT_API_SECRET" "secret" "livekit" "key" "api-secret") }}
@@ -116,13 +126,21 @@ postgresql://{{ .login }}{{ include "keybearer.databaseHost" .root }}:5432/{{ .r
 {{- define "keybearer.superuserEnvironment" -}}
 {{- if eq .Values.database.mode "bundled" }}
 {{ include "keybearer.variable" (dict "root" . "name" "POSTGRES_PASSWORD" "secret" "postgres" "key" "password") }}
-{{- if .Values.postgres.exporter.enabled }}
-{{ include "keybearer.variable" (dict "root" . "name" "POSTGRES_EXPORTER_PASSWORD" "secret" "postgres" "key" "exporter-password") }}
-{{- end }}
 {{- else if eq .Values.database.mode "cnpg" }}
 - name: POSTGRES_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "keybearer.fullname" . }}-postgres-superuser, key: password}}
 {{- end }}
+{{- end }}
+
+{{/* Makes roles, their passwords and the database; each time, so that a changed Secret heals here. */}}
+{{- define "keybearer.prepare" -}}
+{{- $application := include "keybearer.loginUrl" (dict "root" . "name" "KEYBEARER_DATABASE_URL" "secret" "database" "prefix" "APPLICATION") }}
+{{- $env := printf "%s\n%s\n%s" (include "keybearer.superuserEnvironment" . | trim) ($application | trim) (include "keybearer.migrationEnvironment" . | trim) }}
+{{- $args := list "init" "--database" }}
+{{- if and (eq .Values.database.mode "bundled") .Values.postgres.exporter.enabled }}
+{{- $args = append $args "--exporter" }}
+{{- end }}
+{{- include "keybearer.program" (dict "root" . "name" "prepare" "args" $args "env" $env "mounts" (include "keybearer.caMount" .) "resources" .Values.migrate.resources) }}
 {{- end }}
 
 {{/* The database server's CA, and nothing else of that Secret. */}}

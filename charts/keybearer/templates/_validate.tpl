@@ -39,6 +39,12 @@
 {{- if and $v.sandbox.enabled (not (include "keybearer.isLocal" .)) -}}
 {{- fail (printf "\n\nsandbox.enabled: fake providers let anybody in as anybody, and are for a forwarded port alone. Set it to false, or publicUrl to http://localhost:8080 (it is %s).\n" $url) -}}
 {{- end -}}
+{{- if and $v.mail.from (not $v.mail.existingSecret) -}}
+{{- fail "\n\nmail.existingSecret: name a Secret whose `url` is the server that takes mail: kubectl create secret generic keybearer-mail --from-literal=url=smtps://name:password@mail.example.com\n" -}}
+{{- end -}}
+{{- if and $v.mail.existingSecret (not $v.mail.from) -}}
+{{- fail "\n\nmail.from: say which address mail comes from: keybearer@example.com\n" -}}
+{{- end -}}
 {{- if and $v.livekit.enabled (not $v.livekit.url) -}}
 {{- fail "\n\nlivekit.url: say where browsers will reach the LiveKit server: wss://livekit.example.com\n" -}}
 {{- end -}}

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from keybearer_operator import names
 
-POOL_LABEL: Final = f"{names.GROUP}/agentpool"
 HASH_LABEL: Final = "pod-template-hash"
 DIGEST: Final = f"{names.GROUP}/pool-digest"
 """Annotation of a Deployment: what it was made from, its number of workers apart."""

@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx2
 
-from keybearer_operator.kube import DEPLOYMENTS, PODS, REPLICA_SETS, Kube, Object
+from keybearer_operator import names
+from keybearer_operator.controller import own_key
+from keybearer_operator.kube import DEPLOYMENTS, Kube, Object
+from keybearer_operator.mirror import Mirror
+from keybearer_operator.names import Key
 from keybearer_operator.pools import template
 from keybearer_operator.pools.model import (
     DELETION_COST,
     DIGEST,
     HASH_LABEL,
-    POOL_LABEL,
     Deployment,
     Observed,
     Pod,
@@ -33,31 +37,56 @@ _TROUBLES: Final = {
 }
 
 
+def pool_of(found: Object) -> Key:
+    return Key(found["metadata"]["namespace"], found["metadata"]["labels"][names.POOL])
+
+
+def _pod(found: Object) -> Object:
+    return {"status": found.get("status", {})}
+
+
+def _deployment(found: Object) -> Object:
+    return {"spec": {"replicas": found["spec"]["replicas"]}, "status": found.get("status", {})}
+
+
+def _version(found: Object) -> Object:
+    spec = found["spec"]
+    return {"replicas": spec["replicas"], "image": spec["template"]["spec"]["containers"][0].get("image", "")}
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    """Of a Deployment, a ReplicaSet and a pod, what is read here alone: thousands of them are kept."""
+
+    pools: Mirror = field(default_factory=lambda: Mirror(own_key))
+    deployments: Mirror = field(default_factory=lambda: Mirror(own_key, _deployment))
+    versions: Mirror = field(default_factory=lambda: Mirror(pool_of, _version))
+    pods: Mirror = field(default_factory=lambda: Mirror(pool_of, _pod))
+
+
 class Observer:
     """`http` leads to pods."""
 
-    def __init__(self, kube: Kube, http: httpx2.AsyncClient) -> None:
+    def __init__(self, kube: Kube, http: httpx2.AsyncClient, mirrors: Mirrors) -> None:
         self._kube = kube
         self._http = http
+        self._mirrors = mirrors
 
     async def look(self, pool: Object) -> Observed:
         metadata, status = pool["metadata"], pool.get("status", {})
-        namespace, name = metadata["namespace"], metadata["name"]
-        labels = f"{POOL_LABEL}={name}"
-        found, sets, pods = await asyncio.gather(
-            self._kube.find(DEPLOYMENTS, namespace, name),
-            self._kube.list_objects(REPLICA_SETS, namespace, labels),
-            self._kube.list_objects(PODS, namespace, labels),
-        )
+        key = own_key(pool)
+        # A Deployment of another hand has this name and not our label: it must be seen before one is made.
+        found = self._mirrors.deployments.one(key) or await self._kube.find(DEPLOYMENTS, *key)
+        pods = self._mirrors.pods.of(key)
         living = [pod for pod in pods if pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}]
         return Observed(
-            name=name,
+            name=key.name,
             uid=metadata["uid"],
             spec=Spec.of(pool["spec"]),
             deployment=deployment_of(found, metadata["uid"]) if found else None,
             deployment_generation=status.get("deploymentGeneration", 0),
             deleting="deletionTimestamp" in metadata,
-            versions=tuple(_version(each) for each in sets),
+            versions=tuple(_version_of(each) for each in self._mirrors.versions.of(key)),
             pods=tuple(await asyncio.gather(*(self._pod(each) for each in living))),
         )
 
@@ -81,11 +110,17 @@ class Observer:
         host = f"[{address}]" if ":" in address else address
         try:
             answer = await self._http.get(f"http://{host}:{template.FACTS_PORT}/worker", timeout=_ANSWER_SECONDS)
-            facts = answer.raise_for_status().json()
+            return jobs_in(answer.raise_for_status().json())
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
             return None
-        jobs = facts.get("active_jobs", 0) if isinstance(facts, dict) else None  # livekit-agents leaves zeros out
-        return jobs if isinstance(jobs, int) and jobs >= 0 else None
+
+
+def jobs_in(facts: Any) -> int | None:
+    """Calls, as livekit-agents tells them: without the entry there are none, and 2 is written 2.0."""
+    jobs = facts.get("active_jobs", 0) if isinstance(facts, dict) else None
+    if isinstance(jobs, bool) or not isinstance(jobs, int | float):
+        return None
+    return int(jobs) if jobs >= 0 and float(jobs).is_integer() else None
 
 
 def deployment_of(found: Object, pool_uid: str) -> Deployment:
@@ -120,13 +155,13 @@ def _failures(found: Object) -> Iterator[tuple[str, str]]:
             yield each.get("reason", "ReplicaFailure"), each.get("message", "")
 
 
-def _version(found: Object) -> Version:
-    metadata, spec = found["metadata"], found["spec"]
+def _version_of(kept: Object) -> Version:
+    metadata = kept["metadata"]
     return Version(
         name=metadata["labels"].get(HASH_LABEL, ""),
         revision=_number(metadata.get("annotations", {}).get("deployment.kubernetes.io/revision")),
-        image=spec["template"]["spec"]["containers"][0].get("image", ""),
-        replicas=spec["replicas"],
+        image=kept["image"],
+        replicas=kept["replicas"],
     )
 
 

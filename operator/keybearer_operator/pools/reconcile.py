@@ -9,21 +9,25 @@ import httpx2
 import structlog
 from prometheus_client import Gauge
 
-from keybearer_operator import conditions, controller
+from keybearer_operator import conditions, controller, names
 from keybearer_operator.conditions import Condition
 from keybearer_operator.controller import Controller, Watch
-from keybearer_operator.kube import AGENT_POOLS, DEPLOYMENTS, PODS, Forbidden, Invalid, Kube, Object
+from keybearer_operator.kube import AGENT_POOLS, DEPLOYMENTS, PODS, REPLICA_SETS, Forbidden, Invalid, Kube, Object
 from keybearer_operator.lease import Lease
 from keybearer_operator.names import Key
 from keybearer_operator.pools import plan, report, template
-from keybearer_operator.pools.model import DELETION_COST, POOL_LABEL, Apply, Mark, Observed
-from keybearer_operator.pools.observe import Observer, deployment_of
+from keybearer_operator.pools.model import DELETION_COST, Apply, Mark, Observed
+from keybearer_operator.pools.observe import Mirrors, Observer, deployment_of, pool_of
+from keybearer_operator.work import GONE
 
 log = structlog.get_logger(__name__)
 
-RESYNC_SECONDS: Final = 30.0
+RESYNC_SECONDS: Final = 300.0
+"""Against events that were lost; everything else comes with its event."""
 _ASK_SECONDS: Final = 5.0
 """Calls begin and end without an event of the API, so workers are asked."""
+_ASK_AGAIN_SECONDS: Final = 15.0
+"""Whoever does not answer keeps a place in the queue for as long as it is waited for."""
 
 _BAD: Final = {("Available", False), ("ScalingLimited", True), ("BudgetExceeded", True)}
 
@@ -37,13 +41,14 @@ class Reconciler:
     def __init__(self, kube: Kube, lease: Lease, http: httpx2.AsyncClient) -> None:
         self._kube = kube
         self._lease = lease
-        self._observer = Observer(kube, http)
+        self.mirrors = Mirrors()
+        self._observer = Observer(kube, http, self.mirrors)
 
     async def reconcile(self, key: Key) -> float | None:
-        pool = await self._kube.find(AGENT_POOLS, key.namespace, key.name)
+        pool = self.mirrors.pools.one(key)
         if pool is None or "deletionTimestamp" in pool["metadata"]:
             _forget(key)
-            return None
+            return GONE
         seen = await self._observer.look(pool)
         try:
             seen = await self._carry_out(pool, seen)
@@ -52,7 +57,10 @@ class Reconciler:
             await self._say(pool, seen, [Condition("Progressing", False, type(error).__name__, message)])
             raise
         await self._say(pool, seen)
-        return _ASK_SECONDS if any(pod.running and pod.active_jobs is not None for pod in seen.pods) else None
+        running = [pod for pod in seen.pods if pod.running]
+        if not running:
+            return None
+        return _ASK_SECONDS if all(pod.active_jobs is not None for pod in running) else _ASK_AGAIN_SECONDS
 
     async def _carry_out(self, pool: Object, seen: Observed) -> Observed:
         """Answers what is true afterwards."""
@@ -61,7 +69,7 @@ class Reconciler:
             match action:
                 case Mark(name, cost):
                     change = {"metadata": {"annotations": {DELETION_COST: str(cost)}}}
-                    await self._kube.patch(PODS, pool["metadata"]["namespace"], name, change)
+                    self.mirrors.pods.put(await self._kube.patch(PODS, pool["metadata"]["namespace"], name, change))
                 case Apply(replicas, version):
                     seen = await self._apply(pool, seen, replicas, version)
         return seen
@@ -71,6 +79,7 @@ class Reconciler:
         if version is not None:
             manifest["metadata"]["resourceVersion"] = version
         written = await self._kube.apply(DEPLOYMENTS, pool["metadata"]["namespace"], manifest)
+        self.mirrors.deployments.put(written)
         before = seen.deployment.replicas if seen.deployment else 0
         if before != replicas:
             message = f"From {before} to {replicas} workers, with {seen.active_jobs} calls in progress."
@@ -94,7 +103,9 @@ class Reconciler:
         if status == before:
             return
         self._lease.require()
-        await self._kube.apply_status(AGENT_POOLS, metadata["namespace"], metadata["name"], status)
+        self.mirrors.pools.put(
+            await self._kube.apply_status(AGENT_POOLS, metadata["namespace"], metadata["name"], status)
+        )
         await self._tell(pool, said)
 
     async def _tell(self, pool: Object, said: Iterable[Condition]) -> None:
@@ -111,13 +122,13 @@ class Reconciler:
 def make(kube: Kube, lease: Lease, http: httpx2.AsyncClient) -> Controller:
     """`http` leads to pods."""
     reconciler = Reconciler(kube, lease, http)
-    own = Watch(DEPLOYMENTS, controller.owner_keys(AGENT_POOLS), {POOL_LABEL: None})
-    pods = Watch(PODS, _pool_of, {POOL_LABEL: None})
-    return Controller(AGENT_POOLS, reconciler.reconcile, [own, pods], resync=RESYNC_SECONDS)
-
-
-def _pool_of(pod: Object) -> list[Key]:
-    return [Key(pod["metadata"]["namespace"], pod["metadata"]["labels"][POOL_LABEL])]
+    mirrors, ours = reconciler.mirrors, {names.POOL: None}
+    watches = [
+        Watch(DEPLOYMENTS, controller.owner_keys(AGENT_POOLS), ours, mirrors.deployments),
+        Watch(REPLICA_SETS, lambda found: [pool_of(found)], ours, mirrors.versions),
+        Watch(PODS, lambda found: [pool_of(found)], ours, mirrors.pods),
+    ]
+    return Controller(AGENT_POOLS, reconciler.reconcile, watches, mirrors.pools, resync=RESYNC_SECONDS)
 
 
 def _measure(key: Key, seen: Observed) -> None:

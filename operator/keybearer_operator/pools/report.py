@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
+from keybearer_operator import names
 from keybearer_operator.conditions import Condition
 from keybearer_operator.pools import plan
-from keybearer_operator.pools.model import POOL_LABEL, Observed, Pod, Version
+from keybearer_operator.pools.model import Observed, Pod, Version
 
 
 def fields(seen: Observed) -> dict[str, Any]:
@@ -14,7 +15,7 @@ def fields(seen: Observed) -> dict[str, Any]:
         "replicas": len(seen.workers),
         "readyReplicas": _ready(seen.workers),
         "desiredReplicas": plan.wanted(seen).workers,
-        "selector": f"{POOL_LABEL}={seen.name}",
+        "selector": f"{names.POOL}={seen.name}",
         "activeJobs": seen.active_jobs,
         "drainingReplicas": len(seen.draining),
         "versions": _versions(seen),

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 from keybearer_operator import names
-from keybearer_operator.pools.model import DIGEST, GRACE_BEYOND_DRAIN, POOL_LABEL, Observed, Spec
+from keybearer_operator.pools.model import DIGEST, GRACE_BEYOND_DRAIN, Observed, Spec
 
 FACTS_PORT: Final = 8081
 METRICS_PORT: Final = 9091
@@ -27,7 +27,7 @@ _PROBE: Final = {"httpGet": {"path": "/", "port": FACTS_PORT}, "periodSeconds": 
 
 
 def selector(pool: str) -> dict[str, str]:
-    return {POOL_LABEL: pool}
+    return {names.POOL: pool}
 
 
 def deployment(seen: Observed, replicas: int) -> dict[str, Any]:

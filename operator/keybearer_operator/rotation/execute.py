@@ -85,9 +85,9 @@ class Executor:
 
     async def _template(self, world: World) -> tuple[Object, dict[str, str]]:
         """A pod template that reaches the database, and the labels by which its own pods are known."""
-        consumer = world.rotation["spec"]["consumers"][0]
         named = world.rotation["metadata"].get("annotations", {}).get(jobs.TEMPLATE)
-        kind, _, name = (named or f"{consumer['kind']}/{consumer['name']}").partition("/")
+        first = "".join(f"{each['kind']}/{each['name']}" for each in world.rotation["spec"]["consumers"][:1])
+        kind, _, name = (named or first).partition("/")
         if kind == "CronJob":
             found = await self._kube.get(CRON_JOBS, _namespace(world), name)
             return found["spec"]["jobTemplate"]["spec"]["template"], {}

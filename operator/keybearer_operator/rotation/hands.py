@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import timedelta
 
-from keybearer_operator.rotation.model import LOGINS, Content, Observed, Record, State, Type
+from keybearer_operator.rotation.model import NEXT_LOGIN, Content, Observed, Record, State, Type
 
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 
@@ -84,9 +84,9 @@ def _lost(seen: Observed, content: Content) -> Trouble | None:
 
 
 def _unknown_login(content: Content) -> Trouble | None:
-    if content.primary in LOGINS:
+    if content.primary in NEXT_LOGIN:
         return None
-    return Trouble("UnknownLogin", f"The Secret's username is none of {' and '.join(LOGINS)}. Put one of them back.")
+    return Trouble("UnknownLogin", f"The Secret's username is none of {', '.join(NEXT_LOGIN)}. Put one of them back.")
 
 
 def _accepted(seen: Observed, content: Content) -> State:

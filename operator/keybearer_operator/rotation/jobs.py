@@ -24,7 +24,7 @@ _SERVER_SPEC = ("initContainers", "topologySpreadConstraints", "terminationGrace
 def build(rotation: Object, template: Object, selector: dict[str, str], start: StartJob, pending: str) -> Object:
     """`selector`: labels that the Job's pods must not all have, or they would count as the consumer's.
 
-    `pending`: the Secret with the idle login's password, which one purpose needs.
+    `pending`: the Secret with the login's new password, which one purpose needs.
     """
     metadata = rotation["metadata"]
     labels = _labels(template, selector) | {names.MANAGED_BY: names.MANAGER, ROTATION_LABEL: metadata["name"]}

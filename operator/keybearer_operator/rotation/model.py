@@ -6,8 +6,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-LOGINS: Final = ("keybearer_app_a", "keybearer_app_b")
-"""The two of a PostgresUser that take turns."""
+NEXT_LOGIN: Final = {
+    "keybearer_app_a": "keybearer_app_b",
+    "keybearer_app_b": "keybearer_app_a",
+    "keybearer_migrator": "keybearer_migrator",
+    "postgres": "postgres",
+}
+"""Whom a PostgresUser's Secret names after its login. Pods stay signed in, so the application's two take turns; a login
+that Jobs alone use is its own successor, with another password."""
 
 
 class Type(StrEnum):
@@ -135,7 +141,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The Secret with the idle login's new password."""
+    """The Secret with the login's new password."""
 
     login: str
     revision: str

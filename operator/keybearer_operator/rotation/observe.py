@@ -14,6 +14,8 @@ from keybearer_operator.rotation.model import Consumer, Job, Mode, Observed, Pod
 
 WORKLOADS: Final = {"Deployment": DEPLOYMENTS, "StatefulSet": STATEFUL_SETS}
 
+# Workers of pools hold no keys, and there may be thousands.
+_NOT_A_WORKER = "keybearer.dev/role!=worker"
 _ANSWER_SECONDS = 2.0
 _ASKED_AT_ONCE = 16
 
@@ -67,7 +69,7 @@ class Observer:
         return World(seen, rotation, found)
 
     async def look_closely(self, rotation: Object) -> World:
-        """With everything else that uses the Secret: what `look` leaves out because it lists all pods."""
+        """With everything else that uses the Secret: what `look` leaves out because it lists all pods but workers."""
         world = await self.look(rotation)
         namespace, name = rotation["metadata"]["namespace"], rotation["metadata"]["name"]
         ours = set[str]()
@@ -75,7 +77,7 @@ class Observer:
             ours |= {pod["metadata"]["name"] for pod in await self._pods_of(namespace, each)}
         others = tuple(
             pod["metadata"]["name"]
-            for pod in await self._kube.list_objects(PODS, namespace)
+            for pod in await self._kube.list_objects(PODS, namespace, _NOT_A_WORKER)
             if pods.uses(pod, rotation["spec"]["secretRef"]["name"])
             and not pods.is_finished(pod)
             and pod["metadata"]["name"] not in ours

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from keybearer_operator.rotation import hands, schedule
 from keybearer_operator.rotation.model import (
-    LOGINS,
+    NEXT_LOGIN,
     Action,
     Consumer,
     Content,
@@ -164,9 +164,9 @@ def _begin(seen: Observed, content: Content, state: State) -> list[Action]:
     if seen.spec.type is Type.OPAQUE_SECRET:
         return [ReplaceValues(dataclasses.replace(begun, active=_value_id(seen.now), rotated=seen.now))]
     if seen.spec.type is Type.POSTGRES_USER:
-        idle = next(login for login in LOGINS if login != state.active)
-        note = f"Gives the idle login {idle} a new password."
-        return [Record(dataclasses.replace(begun, staged=idle), "RotationBegun", note)]
+        login = NEXT_LOGIN[state.active]
+        note = f"Gives the login {login} a new password."
+        return [Record(dataclasses.replace(begun, staged=login), "RotationBegun", note)]
     key_id = _key_id(seen.now, content)
     return [StageKey(key_id, dataclasses.replace(begun, staged=key_id))]
 
@@ -178,7 +178,7 @@ def _promote(seen: Observed, state: State, key_id: str) -> list[Action]:
 
 
 def _hand_over(seen: Observed, state: State, login: str) -> list[Action]:
-    """The idle login gets its password from a Job before anybody is told of it."""
+    """The login gets its password from a Job before anybody is told of it."""
     if seen.pending is None or seen.pending.login != login:
         return [MakePending(login)]
     name = job_name(seen, state, Purpose.SET_LOGIN, seen.pending.revision)

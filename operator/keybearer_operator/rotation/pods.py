@@ -13,6 +13,9 @@ NOTICES: Final = {
 }
 """Annotations of pods, with the revision that they are told of. One each, because one pod may use all of them."""
 
+FIRST_START: Final = "keybearer.dev/secrets-of-first-start"
+"""Annotation of a pod: Secrets that it reads when its volume is empty and never again, separated by commas."""
+
 _INTERNAL_PORT = 9090
 
 
@@ -58,8 +61,9 @@ def reported(answer: dict[str, Any], kind: Type) -> str | None:
 
 
 def uses(pod: Object, secret: str) -> bool:
-    """It mounts the Secret, or has it in its environment."""
-    return any(name == secret for name in _secrets(pod["spec"]))
+    """It mounts the Secret, or has it in its environment, and goes by it."""
+    read_once = pod["metadata"].get("annotations", {}).get(FIRST_START, "").split(",")
+    return secret not in read_once and any(name == secret for name in _secrets(pod["spec"]))
 
 
 def _container_states(pod: Object) -> Iterator[dict[str, Any]]:

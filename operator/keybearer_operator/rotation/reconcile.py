@@ -8,7 +8,7 @@ import httpx2
 import structlog
 from prometheus_client import Gauge
 
-from keybearer_operator import conditions, controller
+from keybearer_operator import conditions, controller, names
 from keybearer_operator.conditions import Condition
 from keybearer_operator.controller import Controller, Watch
 from keybearer_operator.kube import (
@@ -30,10 +30,11 @@ from keybearer_operator.rotation import jobs, plan, report
 from keybearer_operator.rotation.execute import Executor
 from keybearer_operator.rotation.model import Action, NotifyPod, Observed, Step
 from keybearer_operator.rotation.observe import Observer, World
+from keybearer_operator.work import GONE
 
 log = structlog.get_logger(__name__)
 
-RESYNC_SECONDS = 60.0
+RESYNC_SECONDS = 300.0
 _WAITING_SECONDS = 1.0
 _DEGRADED_SECONDS = 10.0
 _AT_ONCE = 8
@@ -57,7 +58,7 @@ class Reconciler:
         rotation = await self._kube.find(SECRET_ROTATIONS, key.namespace, key.name)
         if rotation is None or "deletionTimestamp" in rotation["metadata"]:
             self._forget(key)
-            return None
+            return GONE
         try:
             world = await self._advance(rotation, key)
         except (Forbidden, Invalid, NotFound) as error:
@@ -67,7 +68,12 @@ class Reconciler:
         return self._pause(key, world)
 
     def watched(self, changed: Object) -> list[Key]:
-        """Rotations under way, for which a pod or workload may matter; the others see it at their next look."""
+        """Rotations under way, for which a pod or workload may matter; the others see it at their next look.
+
+        Workers of pools and their Deployments hold no keys, and of those there may be thousands.
+        """
+        if names.POOL in changed["metadata"].get("labels", {}):
+            return []
         namespace = changed["metadata"]["namespace"]
         return [key for key in self._rotating if key.namespace == namespace]
 
@@ -158,7 +164,7 @@ class Reconciler:
         if _rotates(world.seen) or not plan.converged(world.seen):
             self._rotating.add(key)
             degraded = next(each for each in report.report(world.seen).conditions if each.type == "Degraded")
-            return _DEGRADED_SECONDS if degraded.status else _WAITING_SECONDS
+            return _DEGRADED_SECONDS if degraded.status else _patience(world.seen)
         self._rotating.discard(key)
         state = world.seen.content.state if world.seen.content else None
         due = plan.next_rotation(world.seen, state) if state else None
@@ -168,6 +174,13 @@ class Reconciler:
         self._rotating.discard(key)
         for gauge in (_STEP, _AGE, _OVERDUE, _DEGRADED):
             gauge.remove_by_labels({"namespace": key.namespace, "name": key.name})
+
+
+def _patience(seen: Observed) -> float:
+    """Seconds: whoever has waited for long is looked at less often, so that many rotations at once leave room."""
+    state = seen.content.state if seen.content else None
+    waited = (seen.now - state.since).total_seconds() if state else 0.0
+    return min(_DEGRADED_SECONDS, max(_WAITING_SECONDS, waited / 10))
 
 
 def make(kube: Kube, lease: Lease, http: httpx2.AsyncClient) -> Controller:

@@ -147,7 +147,7 @@ _JOBS = (
 
 def _failing(step: Step) -> str:
     return {
-        Step.PREPARING: "Giving the idle login its password",
+        Step.PREPARING: "Giving the login its new password",
         Step.RETIRING: "Retiring the old one",
     }.get(step, "Rewrapping")
 
@@ -183,7 +183,7 @@ def _rotating(seen: Observed, step: Step, blocked: str) -> Condition:
     if seen.spec.suspend:
         return Condition("Rotating", True, "Suspended", f"Stopped at {step}; set spec.suspend to false to go on.")
     sentence = {
-        Step.PREPARING: f"The idle login {state.staged} gets a new password from a Job.",
+        Step.PREPARING: f"The login {state.staged} gets a new password from a Job.",
         Step.STAGED: f"{state.staged} can be read with; it is promoted when all pods report it.",
         Step.PROMOTED: f"{state.active} is in use; the old one goes when all pods report it.",
         Step.REWRAPPING: f"A Job wraps all data keys with {state.active}.",

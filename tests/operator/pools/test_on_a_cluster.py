@@ -15,37 +15,38 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from keybearer_operator import conditions
+from cluster.documented import check, described, listed
+from cluster.kube import run
+from keybearer_operator import conditions, controller
 from keybearer_operator.kube import AGENT_POOLS, DEPLOYMENTS, PODS, SECRETS, Kube, Object, connected
 from keybearer_operator.lease import Lease
 from keybearer_operator.login import login
-from keybearer_operator.names import Key
 from keybearer_operator.pools import reconcile
 from keybearer_operator.work import Work
 
-pytestmark = [pytest.mark.cluster, pytest.mark.enable_socket, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 TAG = os.environ.get("KEYBEARER_TEST_TAG", "dev")
 CRD = Path(__file__).parents[3] / "charts/keybearer/files/crds/agentpool.yaml"
 PATIENCE = 60.0
 WORKER = """
-import json, os, signal, threading, http.server
+import json, os, signal, threading, time, http.server
 class Facts(http.server.BaseHTTPRequestHandler):
     jobs, asked = 0, threading.Event()
     def do_GET(self):
-        if self.path.startswith("/jobs/"):
-            Facts.jobs = int(self.path[6:])
-        body = json.dumps({"active_jobs": Facts.jobs} if Facts.jobs else {}).encode()
+        jobs = int(self.path[6:]) if self.path.startswith("/jobs/") else Facts.jobs
+        body = json.dumps({"active_jobs": float(jobs)} if jobs else {}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        Facts.jobs = jobs  # with none left, it may end at once
     def log_message(self, *_):
         pass
 signal.signal(signal.SIGTERM, lambda *_: Facts.asked.set())
 threading.Thread(target=http.server.ThreadingHTTPServer(("", 8081), Facts).serve_forever, daemon=True).start()
-while not Facts.asked.wait(0.1) or Facts.jobs:
-    pass
+while not Facts.asked.is_set() or Facts.jobs:
+    time.sleep(0.1)
 """
 POOL: Object = {
     "apiVersion": AGENT_POOLS.api_version,
@@ -96,14 +97,18 @@ async def namespace(kube: Kube) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def operator(kube: Kube, namespace: str) -> AsyncIterator[None]:
-    """Reconciles the pool `aide` every second, as its events would have it."""
-    key = Key(namespace, "aide")
+    """Reconciles the namespace's pools every second, as their events would have it."""
     async with httpx2.AsyncClient(trust_env=False) as http:
         lease = Lease(kube, namespace)
         made = reconcile.make(kube, lease, http)
         work = Work("AgentPool", made.reconcile, lease, resync=1.0)
-        await work.add(key)
-        tasks = [asyncio.create_task(lease.keep()), asyncio.create_task(work.run())]
+
+        async def renew() -> None:
+            while True:
+                await controller.resync(kube, made, work, namespace)
+                await asyncio.sleep(0.5)
+
+        tasks = [asyncio.create_task(each) for each in (lease.keep(), work.run(), renew())]
         try:
             yield
         finally:
@@ -153,6 +158,12 @@ async def set_jobs(address: str, jobs: int) -> None:
         (await client.get(f"http://{address}:8081/jobs/{jobs}")).raise_for_status()
 
 
+def shown(namespace: str, title: str) -> None:
+    """docs/pool-states.md shows this."""
+    name = ("--namespace", namespace, "agentpool", "aide")
+    check("pool-states.md", title, listed(run("kubectl", "get", *name)), described(run("kubectl", "describe", *name)))
+
+
 async def test_a_pools_life(kube, namespace):
     await kube.create(SECRETS, namespace, {"metadata": {"name": "livekit"}, "stringData": {"api-key": "k"}})
     await kube.create(AGENT_POOLS, namespace, POOL)
@@ -161,10 +172,12 @@ async def test_a_pools_life(kube, namespace):
         status = await until(
             kube, namespace, lambda status: says(status, "Progressing")[1] == "CreateContainerConfigError"
         )
+        shown(namespace, "A worker cannot start")
         await kube.patch(SECRETS, namespace, "livekit", {"stringData": {"api-secret": "s"}})
         status = await until(kube, namespace, lambda status: says(status, "Progressing") == ("False", "Settled"))
         assert (status["replicas"], status["readyReplicas"], status["activeJobs"]) == (1, 1, 0)
         assert says(status, "Available") == ("True", "WorkersReady")
+        shown(namespace, "At work")
 
         (first,) = await workers(kube, namespace)
         await set_jobs((await workers(kube, namespace))[first], 2)
@@ -177,9 +190,14 @@ async def test_a_pools_life(kube, namespace):
 
         busy = (await workers(kube, namespace))[second]
         await kube.patch(AGENT_POOLS, namespace, "aide", {"spec": {"agentName": "aide-2"}})
-        status = await until(kube, namespace, lambda status: status["drainingReplicas"] == 1)
+        status = await until(
+            kube,
+            namespace,
+            lambda status: status["drainingReplicas"] == 1 and says(status, "Progressing")[1] == "Settled",
+        )
         assert [(each["phase"], each["activeJobs"]) for each in status["versions"]] == [("Current", 0), ("Draining", 1)]
         assert says(status, "Drained") == ("False", "Draining")
+        shown(namespace, "A new version, while a call goes on")
         await asyncio.sleep(3)
         await set_jobs(busy, 1)  # it answers still: the call goes on
         await set_jobs(busy, 0)
@@ -192,6 +210,7 @@ async def test_a_pools_life(kube, namespace):
         await kube.patch(AGENT_POOLS, namespace, "aide", {"spec": {"suspend": True}})
         status = await until(kube, namespace, lambda status: status["replicas"] == status["drainingReplicas"] == 0)
         assert says(status, "Available") == ("False", "Suspended")
+        shown(namespace, "Suspended")
 
 
 def changed(path: str, value: object) -> Object:

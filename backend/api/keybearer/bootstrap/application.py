@@ -19,13 +19,17 @@ from keybearer.http.schemas import About, Health
 from keybearer.http.ui import Ui
 from keybearer.kit.settings import Settings
 from keybearer.ledger import routes as ledger
+from keybearer.limits.guard import RequestGuard
 from keybearer.providers import routes as providers
 from keybearer.proxy import routes as proxy
 from keybearer.rooms import routes as rooms
 from keybearer.sessions import routes as sessions
+from keybearer.sessions.api_keys import routes as api_keys
 from keybearer.sessions.hot import HotMe
+from keybearer.sessions.programs import routes as programs
 from keybearer.signin import routes as signin
-from keybearer.signin.local import routes as signin_local
+from keybearer.signin.accounts import routes as accounts
+from keybearer.signin.reauthentication import routes as reauthentication
 from keybearer.tenancy.service import HostGuard, tenant_of
 from keybearer.vault import routes as vault
 
@@ -33,10 +37,15 @@ _BEARER_PREFIXES = ("/api/proxy/", "/api/health")
 
 
 def create_app(settings: Settings, services: Services) -> ASGIApp:
-    """From the outside in: the hot path, then request id, limits and headers, host, origin, routes."""
-    application = api(settings, services)
+    """From the outside in: the hot path, then request id, sizes and headers, host, origin, limits, routes."""
+    counted = RequestGuard(
+        api(settings, services),
+        services.request_limits,
+        cookie=services.sessions.cookie.read,
+        known=lambda digest: services.resolver.cached(digest) is not None,
+    )
     guarded = HostGuard(
-        OriginGuard(application, own_origin=_own_origin, allowed=settings.cors_origins),
+        OriginGuard(counted, own_origin=_own_origin, allowed=settings.cors_origins),
         services.tenancy,
         bearer_prefixes=_BEARER_PREFIXES,
     )
@@ -83,6 +92,11 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
     # Fixed words come before /auth/{provider}/….
     for router in (
         sessions.routes(services.sessions),
+        accounts.routes(
+            services.people.accounts, services.people.passkey_sign_in, services.sessions.cookie, secure=settings.secure
+        ),
+        programs.routes(services.program_tokens),
+        api_keys.routes(services.api_keys),
         signin.routes(
             services.db,
             services.sign_in,
@@ -90,17 +104,18 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
             services.identities,
             services.sessions,
             services.grants,
+            services.sign_in_limits,
             secure=settings.secure,
         ),
-        signin_local.routes(services.local_sign_in, services.sessions.cookie, secure=settings.secure),
-        factors.routes(services.enrolling, services.sessions.cookie, secure=settings.secure),
+        reauthentication.routes(services.people.reauthentication, services.sessions.cookie, secure=settings.secure),
+        factors.routes(services.people.enrolling, services.sessions.cookie, secure=settings.secure),
         providers.routes(services.providers),
         vault.routes(
             services.vault,
             services.providers,
             services.grants.agents_of,
             services.grants.end_grants_of,
-            services.step_up.require,
+            services.people.step_up.require,
         ),
         grants.routes(services.grants, services.providers),
         ledger.routes(services.ledger_reading),
@@ -109,6 +124,7 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
         rooms.routes(services.rooms),
     ):
         app.include_router(router, prefix="/api")
+    app.include_router(programs.well_known(services.access_tokens))
 
 
 def _add_reference(app: FastAPI, *, public: bool) -> None:

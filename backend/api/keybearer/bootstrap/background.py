@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from keybearer.backups import background as backups
 from keybearer.events import background as events
 from keybearer.factors import background as factors
+from keybearer.identity import background as identity
 from keybearer.keys import background as keys
 from keybearer.kit.leases import Elected
 from keybearer.ledger import background as ledger
 from keybearer.ledger.background import Sealer
 from keybearer.lockouts import background as lockouts
+from keybearer.mail import background as mail
+from keybearer.mail.background import Courier
 from keybearer.sessions import background as sessions
 from keybearer.signin import background as signin
 from keybearer.vault.background import VaultWork
@@ -35,22 +38,28 @@ class Background:
 
         async def prune() -> None:
             await sessions.prune(db)
+            await identity.prune(db)
             await signin.prune(db)
             await events.prune(db)
             await factors.prune(db)
             await lockouts.prune(db)
+            await mail.prune(db)
 
         async def measure() -> None:
             await sessions.measure(db)
             await ledger.measure(db)
             await keys.measure(db)
             await backups.measure(db)
+            await mail.measure(db)
 
         self._elected = [
             Elected(db, "sealer", owner, ledger.SEAL_SECONDS, sealer.run),
             Elected(db, "prune", owner, _PRUNE_SECONDS, prune),
             Elected(db, "gauges", owner, _GAUGE_SECONDS, measure),
         ]
+        if services.post is not None:
+            courier = Courier(db, services.mail, services.post)
+            self._elected.append(Elected(db, "mail", owner, mail.SEND_SECONDS, courier.run))
 
     def start(self) -> None:
         self._services.listener.start()

@@ -5,21 +5,20 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
 from keybearer.backups.settled import check_settled
+from keybearer.bootstrap import people as people_parts
 from keybearer.bootstrap.background import Background
 from keybearer.bootstrap.guard import check_database
+from keybearer.bootstrap.people import People
 from keybearer.events.service import Events
-from keybearer.factors.enrolling import Enrolling
-from keybearer.factors.passkeys import Passkeys
-from keybearer.factors.recovery import Recovery
-from keybearer.factors.service import Factors
-from keybearer.factors.step_up import NoPasswords, StepUp
-from keybearer.factors.totp import Totp
 from keybearer.grants.background import LastUse
 from keybearer.grants.service import Grants
+from keybearer.identity.invitations.service import Invitations
+from keybearer.identity.passwords.hashing import Hashing
 from keybearer.identity.service import Identities
 from keybearer.keys import background as keys_background
 from keybearer.keys import keyring, signing
@@ -33,25 +32,33 @@ from keybearer.kit.listener import Listener
 from keybearer.kit.login import Login
 from keybearer.kit.outbound import Outbound
 from keybearer.kit.reloading import Reloader, Source
-from keybearer.kit.settings import Settings
-from keybearer.kit.slow_hash import SlowHash
+from keybearer.kit.settings import HS256, Settings
 from keybearer.ledger.calls import CallWriter
 from keybearer.ledger.reading import Reading
 from keybearer.ledger.service import Ledger
-from keybearer.lockouts.service import Lockouts
+from keybearer.limits.service import RequestLimits, SignInLimits
+from keybearer.limits.windows import Windows
+from keybearer.mail.model import Server
+from keybearer.mail.service import Mail
+from keybearer.mail.smtp import Post
 from keybearer.providers import catalogue
 from keybearer.providers.catalogue import Catalogue
 from keybearer.providers.service import Providers
 from keybearer.proxy.service import Proxy
 from keybearer.rooms.service import LiveKit, Rooms
+from keybearer.sessions.api_keys.service import ApiKeys
 from keybearer.sessions.background import SeenFlusher
 from keybearer.sessions.cache import BearerCache
 from keybearer.sessions.cookies import SessionCookie
+from keybearer.sessions.devices import Devices
+from keybearer.sessions.programs.access import AccessTokens, load_shared_key
+from keybearer.sessions.programs.model import Lifetimes
+from keybearer.sessions.programs.service import ProgramTokens
 from keybearer.sessions.resolver import BearerResolver
 from keybearer.sessions.seen import LastSeen
 from keybearer.sessions.service import Sessions
+from keybearer.signin.accounts.letters import NoLetters
 from keybearer.signin.flows import Flows
-from keybearer.signin.local.service import LocalSignIn
 from keybearer.signin.service import SignIn
 from keybearer.tenancy.service import Tenancy
 from keybearer.vault.service import Vault
@@ -79,19 +86,26 @@ class Services:
     calls: CallWriter
     events: Events
     identities: Identities
+    invitations: Invitations
+    hashing: Hashing
     resolver: BearerResolver
     last_seen: LastSeen
     seen_flusher: SeenFlusher
     sessions: Sessions
+    access_tokens: AccessTokens
+    program_tokens: ProgramTokens
+    api_keys: ApiKeys
+    people: People
     vault: Vault
     grants: Grants
     grant_use: LastUse
     proxy: Proxy
-    enrolling: Enrolling
-    step_up: StepUp
     sign_in: SignIn
-    local_sign_in: LocalSignIn
-    hasher: SlowHash
+    sign_in_limits: SignInLimits
+    request_limits: RequestLimits
+    windows: Windows
+    mail: Mail
+    post: Post | None
     rooms: Rooms
     outbound: Outbound
     owner: str
@@ -114,30 +128,63 @@ def build(settings: Settings) -> Services:
     cache = BearerCache(fresh=lambda: listener.fresh, clock=time.monotonic, wall=time.time)
     resolver, last_seen = BearerResolver(db, cache), LastSeen()
     tenancy = Tenancy(db, settings)
-    identities = Identities(keys, ledger)
-    sessions = Sessions(db, ledger, events, resolver, last_seen, SessionCookie(settings.secure))
+    windows = Windows(settings.valkey_url)
+    sign_in_limits = SignInLimits(windows, settings.sign_in_limit)
+    invitations, hashing = Invitations(), Hashing()
+    identities = Identities(keys, ledger, invitations, settings.registration)
+    lifetimes = _lifetimes(settings)
+    access_tokens = _access_tokens(settings, signing_keys, lifetimes)
+    mail = Mail(keys, enabled=settings.smtp_url is not None)
+    devices = Devices(identities, mail, tenancy)
+    cookie = SessionCookie(settings.secure)
+    sessions = Sessions(db, ledger, events, resolver, last_seen, cookie, devices, access_tokens)
+    program_tokens = ProgramTokens(db, access_tokens, sessions, identities, ledger, lifetimes)
+    api_keys = ApiKeys(db, ledger)
+    rooms = Rooms(_livekit(settings))
+    people = people_parts.build(
+        settings,
+        db=db,
+        keys=keys,
+        ledger=ledger,
+        identities=identities,
+        invitations=invitations,
+        hashing=hashing,
+        sessions=sessions,
+        programs=program_tokens,
+        rooms=rooms,
+        limits=sign_in_limits,
+        letters=NoLetters(),
+    )
     vault = Vault(db, keys, providers, ledger, events, breakers=breakers, owner=owner)
     grants = Grants(db, vault, ledger, events)
     grant_use = LastUse(db)
     proxy = Proxy(db, providers_data, resolver, vault, calls, ledger, grant_use, breakers, outbound.client())
-    hasher, lockouts, passwords = SlowHash(), Lockouts(db, ledger), NoPasswords()
-    recovery = Recovery(db, keys, hasher, ledger)
-    totp, passkeys = Totp(db, keys, identities, recovery, ledger), Passkeys(db, identities, recovery, ledger)
-    factors = Factors(db, totp, recovery, lockouts, ledger)
-    step_up = StepUp(db, sessions, factors, passwords, lockouts, ledger)
-    local_sign_in = LocalSignIn(db, identities, sessions, factors, passkeys, step_up, passwords, lockouts, ledger)
     erasers = (
         grants.erase,
         vault.erase,
-        factors.erase,
-        lockouts.erase,
+        api_keys.erase,
+        mail.erase,
+        people.factors.erase,
+        people.lockouts.erase,
         sessions.erase,
         events.erase,
         identities.erase,
     )
     erasures = _erasure_log(settings)
     flows = Flows(db, keys, providers)
-    sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, lockouts, step_up, erasers, erasures)
+    sign_in = SignIn(
+        db,
+        flows,
+        providers,
+        identities,
+        people.entrance,
+        vault,
+        ledger,
+        people.step_up,
+        sign_in_limits,
+        erasers,
+        erasures,
+    )
     for subscriber in (cache, keys, tenancy, events):
         listener.subscribe(subscriber)
     for learned in (cache, keys, tenancy):
@@ -157,20 +204,27 @@ def build(settings: Settings) -> Services:
         calls=calls,
         events=events,
         identities=identities,
+        invitations=invitations,
+        hashing=hashing,
         resolver=resolver,
         last_seen=last_seen,
         seen_flusher=SeenFlusher(db, last_seen),
         sessions=sessions,
+        access_tokens=access_tokens,
+        program_tokens=program_tokens,
+        api_keys=api_keys,
+        people=people,
         vault=vault,
         grants=grants,
         grant_use=grant_use,
         proxy=proxy,
-        enrolling=Enrolling(db, factors, totp, passkeys, recovery, step_up),
-        step_up=step_up,
         sign_in=sign_in,
-        local_sign_in=local_sign_in,
-        hasher=hasher,
-        rooms=Rooms(_livekit(settings)),
+        sign_in_limits=sign_in_limits,
+        request_limits=RequestLimits(windows, settings.request_limit),
+        windows=windows,
+        mail=mail,
+        post=_post(settings),
+        rooms=rooms,
         outbound=outbound,
         owner=owner,
     )
@@ -194,6 +248,22 @@ def _reloader(settings: Settings, db: Database, login: Login, keys: Keys, signin
     return Reloader(sources)
 
 
+def _lifetimes(settings: Settings) -> Lifetimes:
+    return Lifetimes(
+        access=timedelta(minutes=settings.access_token_minutes),
+        idle=timedelta(days=settings.refresh_token_idle_days),
+        absolute=timedelta(days=settings.refresh_token_days),
+    )
+
+
+def _access_tokens(settings: Settings, signing_keys: SigningKeyring, lifetimes: Lifetimes) -> AccessTokens:
+    """Raises ConfigurationError for a shared key that is missing or short."""
+    path = settings.access_token_key_file if settings.access_token_algorithm == HS256 else None
+    return AccessTokens(
+        signing_keys, lifetime=lifetimes.access, shared_key=load_shared_key(path) if path is not None else None
+    )
+
+
 def _erasure_log(settings: Settings) -> ErasureLog | None:
     """Raises ConfigurationError where it could not be written to."""
     if settings.erasure_log_dir is None:
@@ -201,6 +271,11 @@ def _erasure_log(settings: Settings) -> ErasureLog | None:
     log_of_erasures = ErasureLog(settings.erasure_log_dir)
     log_of_erasures.check()
     return log_of_erasures
+
+
+def _post(settings: Settings) -> Post | None:
+    url, sender = settings.smtp_url, settings.mail_from
+    return Post(Server.of(url), sender=sender, name=settings.mail_name) if url and sender else None
 
 
 def _livekit(settings: Settings) -> LiveKit | None:
@@ -230,9 +305,10 @@ async def open_services(settings: Settings, *, background: bool = True) -> Async
         hanging = asyncio.create_task(_hang_up(services.db))
         if background:
             await work.stop()
+        services.hashing.close()
         await services.calls.stop()
-        services.hasher.close()
         await services.outbound.aclose()
+        await services.windows.aclose()
         await services.db.close()
         hanging.cancel()
 

@@ -3,7 +3,6 @@
 They belong to no release, so that neither an uninstallation nor a rollback takes keys along.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from keybearer.cli.kubernetes_api import ServiceAccount
 from keybearer.kit.errors import ConfigurationError
 from keybearer.migrations import cluster
 
-# As compose.yaml starts Valkey: neither FLUSHALL nor what an administrator may.
-_VALKEY_MAY = "~* &* +@all -@admin -flushall -flushdb"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 
 
@@ -89,17 +86,6 @@ def _certificate(place: _Place) -> dict[str, str]:
     return {"ca.crt": made.authority, "tls.crt": made.certificate, "tls.key": made.key}
 
 
-def _valkey() -> dict[str, str]:
-    password = material.password()
-    digest = hashlib.sha256(password.encode()).hexdigest()
-    return {"password": password, "users.acl": f"user default on #{digest} {_VALKEY_MAY}\n"}
-
-
-def _livekit() -> dict[str, str]:
-    secret = material.password()
-    return {"api-key": material.LIVEKIT_KEY, "api-secret": secret, "keys": material.livekit_keys(secret)}
-
-
 _IN_DATABASE = "The database's volume is kept too, and lets nobody in with another password."
 _SHARED = "Whatever still runs goes on with it, and so does the next installation of this name."
 _KINDS = {
@@ -110,10 +96,8 @@ _KINDS = {
     "signing": _Kind(lambda _: material.signing_keyring(), "The ledger is proved with these keys, for ever."),
     "database": _Kind(lambda _: _login(cluster.APP_LOGIN), _IN_DATABASE),
     "database-migrator": _Kind(lambda _: _login(cluster.MIGRATION_LOGIN), _IN_DATABASE),
-    "postgres": _Kind(
-        lambda _: {"password": material.password(), "exporter-password": material.password()}, _IN_DATABASE
-    ),
+    "postgres": _Kind(lambda _: _login(cluster.SUPERUSER), _IN_DATABASE),
     "postgres-tls": _Kind(_certificate, _SHARED, "kubernetes.io/tls"),
-    "valkey": _Kind(lambda _: _valkey(), _SHARED),
-    "livekit": _Kind(lambda _: _livekit(), _SHARED),
+    "valkey": _Kind(lambda _: {"password": material.password()}, _SHARED),
+    "livekit": _Kind(lambda _: {"api-key": material.LIVEKIT_KEY, "api-secret": material.password()}, _SHARED),
 }

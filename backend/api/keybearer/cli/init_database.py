@@ -3,23 +3,20 @@
 import os
 from collections.abc import Mapping
 from functools import partial
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import asyncpg
 import typer
 
-from keybearer.cli import waiting
+from keybearer.cli import superuser, waiting
 from keybearer.kit import settings
 from keybearer.kit.connecting import DatabaseAddress, NoAnswer
 from keybearer.kit.errors import ConfigurationError
 from keybearer.migrations import cluster
 
 
-def prepare(*, seconds: int, environment: Mapping[str, str] = os.environ) -> None:
+def prepare(*, seconds: int, exporter: bool = False, environment: Mapping[str, str] = os.environ) -> None:
     """Repeats safely. Waits `seconds` for a server that does not answer yet."""
-    password = environment.get("POSTGRES_PASSWORD")
-    if not password:
-        raise ConfigurationError("POSTGRES_PASSWORD is not set. It is the password of the superuser `postgres`.")
     migration = DatabaseAddress(settings.migration_database_url(environment), setting="MIGRATION_DATABASE_URL")
     migrator, migration_password = migration.login()
     app_login, app_password = DatabaseAddress(*settings.application_database(environment)).login()
@@ -32,29 +29,25 @@ def prepare(*, seconds: int, environment: Mapping[str, str] = os.environ) -> Non
         raise ConfigurationError(
             "KEYBEARER_DATABASE_URL and KEYBEARER_MIGRATION_DATABASE_URL must hold the passwords that are to be set."
         )
-    parts = urlsplit(migration.url)
-    as_superuser = f"postgres:{quote(password, safe='')}@{parts.netloc.rpartition('@')[2]}"
-    superuser = DatabaseAddress(
-        urlunsplit(parts._replace(netloc=as_superuser, path="/postgres")), setting=migration.setting
-    )
+    address = superuser.address(environment)
     prepared = partial(
         cluster.prepare,
-        superuser.url,
-        database=parts.path.removeprefix("/"),
+        address.url,
+        database=urlsplit(migration.url).path.removeprefix("/"),
         app_login=app_login,
         app_password=app_password,
         migration_password=migration_password,
-        exporter_password=environment.get("POSTGRES_EXPORTER_PASSWORD") or None,
+        exporter=exporter,
     )
 
     async def attempt() -> None:
-        with superuser.explained():
+        with address.explained():
             try:
                 await prepared()
             except asyncpg.InvalidPasswordError as error:
                 raise ConfigurationError(
-                    "The database does not let `postgres` in. Its password is the one that it was first started with; "
-                    "bring back that POSTGRES_PASSWORD, or set it in the database."
+                    "The database does not let `postgres` in. Its password is the one that it was first started with "
+                    "or rotated to last; bring back that POSTGRES_PASSWORD, or set it there (docs/kubernetes.md)."
                 ) from error
 
     waiting.run(waiting.until_ready(attempt, seconds=seconds, passing=NoAnswer))

@@ -125,18 +125,25 @@ def retire(key_id: KeyId, signing: Signing = False) -> None:
 
 
 @app.command("set-login")
-def set_login(login: Annotated[str, typer.Option(help="keybearer_app_a or keybearer_app_b.")]) -> None:
-    """Give one of the two database logins the password in KEYBEARER_NEW_CREDENTIALS_DIR."""
+def set_login(
+    login: Annotated[str, typer.Option(help="The idle one of keybearer_app_a and _b, keybearer_migrator or postgres.")],
+) -> None:
+    """Give a database login the password in KEYBEARER_NEW_CREDENTIALS_DIR."""
+    from keybearer.cli import superuser
     from keybearer.kit import settings
     from keybearer.kit.connecting import DatabaseAddress
     from keybearer.kit.errors import ConfigurationError
-    from keybearer.migrations import logins
+    from keybearer.migrations import cluster, logins
 
     with failures.explained():
         found = DatabaseAddress("", settings.new_credentials_dir(), setting="NEW_CREDENTIALS_DIR").login()
         if found[0] != login:
             raise ConfigurationError(f"KEYBEARER_NEW_CREDENTIALS_DIR is of {found[0]!r}, not of {login!r}.")
-        asyncio.run(logins.set_login(_migrating(), login, found[1]))
+        if login in {cluster.MIGRATION_LOGIN, cluster.SUPERUSER}:
+            own = superuser.address() if login == cluster.SUPERUSER else _migrating()
+            asyncio.run(logins.set_own(own, login, found[1]))
+        else:
+            asyncio.run(logins.set_login(_migrating(), login, found[1]))
     typer.echo(f"{login} has its new password.")
 
 

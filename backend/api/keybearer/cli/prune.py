@@ -12,6 +12,7 @@ from keybearer.backups import runs
 from keybearer.cli import owning
 from keybearer.events import background as events
 from keybearer.grants import background as grants
+from keybearer.identity import background as identity
 from keybearer.keys import signing
 from keybearer.kit import settings
 from keybearer.kit.database import Database
@@ -25,6 +26,7 @@ from keybearer.vault import background as vault
 # The server removes most of this by itself every minute; here it goes where no server ran for long.
 _PRUNED: Mapping[str, Callable[[Database], Awaitable[int]]] = {
     "expired sessions and tokens": sessions.prune,
+    "invitations that nobody used": identity.prune,
     "sign-ins that were never finished": signin.prune,
     "events that were delivered": events.prune,
     "finished refreshes": vault.prune,

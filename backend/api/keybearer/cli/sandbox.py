@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,14 @@ from keybearer.kit.errors import ConfigurationError
 _MARK = "# The sandbox stands for this provider: `keybearer up` writes this file at each start."
 _ADVICE = "# To use the real one, replace the whole file; docs/providers.md shows how."
 _START_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Its own site, and where it catches mail."""
+
+    url: str
+    smtp_url: str
 
 
 def is_installed() -> bool:
@@ -38,8 +47,8 @@ def write_provider_files(folder: Path, url: str) -> None:
 
 
 @contextmanager
-def running(*, port: int, state: Path, redirect_uris: list[str], log: Path) -> Iterator[str]:
-    """Its URL, once it answers. It ends with us, however we end: it watches its standard input."""
+def running(*, port: int, state: Path, redirect_uris: list[str], log: Path) -> Iterator[Running]:
+    """Where it is, once it answers. It ends with us, however we end: it watches its standard input."""
     command = [
         sys.executable,
         "-m",
@@ -65,7 +74,8 @@ def running(*, port: int, state: Path, redirect_uris: list[str], log: Path) -> I
         line = process.stdout.readline()
         if not line:
             raise ConfigurationError(f"The sandbox did not start on port {port}. {log} says why.")
-        yield str(json.loads(line)["url"])
+        said = json.loads(line)
+        yield Running(url=str(said["url"]), smtp_url=f"smtp://127.0.0.1:{said['smtp_port']}")
     finally:
         assert process.stdin is not None, "asked for above"
         process.stdin.close()

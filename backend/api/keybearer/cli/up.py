@@ -33,7 +33,9 @@ def up(*, port: int, data: Path, dev: bool) -> None:
         environment = {**_environment(folder, server, port), **_given()}
         asyncio.run(_prepare(folder, server))
         asyncio.run(_migrate(environment["KEYBEARER_MIGRATION_DATABASE_URL"]))
-        sandbox_url = _start_sandbox(stack, folder, port, environment["KEYBEARER_PUBLIC_URL"])
+        started = _start_sandbox(stack, folder, port, environment["KEYBEARER_PUBLIC_URL"])
+        if started is not None and "KEYBEARER_SMTP_URL" not in environment:
+            environment |= _mail(started)
         folder.write_environment(environment)
         if dev:
             public.close()
@@ -42,7 +44,7 @@ def up(*, port: int, data: Path, dev: bool) -> None:
             return
         found = settings.read(environment)
         logs.configure(level=found.log_level, style=found.log_format)
-        welcome = partial(_welcome, found.public_url, sandbox_url, data)
+        welcome = partial(_welcome, found, started, data)
         serving.run(serving.serve(found, public, internal, ready=welcome, sound=server.is_running))
         if not server.is_running():
             raise postgres.PostgresError(
@@ -89,7 +91,7 @@ async def _migrate(migration_url: str) -> None:
         _say(f"The database is at schema {outcome.after}.")
 
 
-def _start_sandbox(stack: ExitStack, folder: DataFolder, port: int, public_url: str) -> str | None:
+def _start_sandbox(stack: ExitStack, folder: DataFolder, port: int, public_url: str) -> sandbox.Running | None:
     """None where the sandbox is not installed; then only providers with credentials of their own work."""
     if not sandbox.is_installed():
         return None
@@ -128,15 +130,22 @@ def _environment(folder: DataFolder, server: postgres.Server, port: int) -> dict
     return {f"{settings.PREFIX}{name}": value for name, value in values.items()}
 
 
+def _mail(started: sandbox.Running) -> dict[str, str]:
+    """Caught by the sandbox, where the person has no server."""
+    return {"KEYBEARER_SMTP_URL": started.smtp_url, "KEYBEARER_MAIL_FROM": "keybearer@localhost"}
+
+
 def _given(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What the person set wins over what we choose."""
     return {name: value for name, value in environment.items() if name.startswith(settings.PREFIX)}
 
 
-def _welcome(public_url: str, sandbox_url: str | None, data: Path) -> None:
-    _say(f"Keybearer is ready: {public_url}")
-    if sandbox_url:
-        _say(f"Sandbox providers stand for Google, Spotify and GitHub: {sandbox_url}")
+def _welcome(found: settings.Settings, started: sandbox.Running | None, data: Path) -> None:
+    _say(f"Keybearer is ready: {found.public_url}")
+    if started is not None:
+        _say(f"Sandbox providers stand for Google, Spotify and GitHub: {started.url}")
+        if found.smtp_url == started.smtp_url:
+            _say(f"Mail is caught there: {started.url}/mail")
     _say(f"Your data is in {data}. Ctrl-C stops everything.")
 
 

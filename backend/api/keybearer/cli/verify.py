@@ -23,7 +23,15 @@ from keybearer.kit.settings import PREFIX, Settings
 _SECRET_NAMES = ("URL", "PASSWORD", "SECRET", "TOKEN", "KEY")
 _TELLING_PARAMETERS = frozenset({"host", "port", "sslmode", "sslrootcert"})
 _WITHOUT_LOGIN = re.compile(r"[\w.-]*(:\d+)?(/[\w-]*)?")
-_NOT_SECRET = frozenset({"PUBLIC_URL", "KEYRING_DIR", "SIGNING_KEYRING_DIR", "LIVEKIT_URL"})
+# Names of settings; their values are no secrets.
+_NOT_SECRET = frozenset(
+    {
+        "PUBLIC_URL", "KEYRING_DIR", "SIGNING_KEYRING_DIR", "LIVEKIT_URL",
+        "PASSWORD_MINIMUM", "PASSWORD_MINIMUM_WITH_FACTOR", "PASSWORD_CLASSES", "PASSWORD_HISTORY", "PASSWORD_DAYS",
+        "ACCESS_TOKEN_MINUTES", "ACCESS_TOKEN_ALGORITHM", "ACCESS_TOKEN_KEY_FILE",
+        "REFRESH_TOKEN_IDLE_DAYS", "REFRESH_TOKEN_DAYS",
+    }
+)  # fmt: skip
 
 
 def verify(url: str | None, *, through: str | None = None) -> None:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +123,9 @@ async def _oversee(settings: Settings, workers: list[_Worker], internal: socket.
     while not stopping.is_set() and not any(worker.refused for worker in workers):
         for worker in workers:
             _keep_running(worker, metrics)
-        try:
-            await asyncio.wait_for(stopping.wait(), _RESTART_SECONDS)
-        except TimeoutError:
-            continue
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RESTART_SECONDS):
+                await stopping.wait()
     await _stop(workers)
     server.should_exit = True
     await answering

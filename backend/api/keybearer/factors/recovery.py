@@ -7,14 +7,11 @@ from keybearer.factors import store
 from keybearer.factors.model import RECOVERY_CODES, RecoveryCode
 from keybearer.factors.record import record
 from keybearer.factors.store import SealedCode
+from keybearer.identity.passwords.hashing import Hashing
 from keybearer.keys.envelope import Owner, Place
 from keybearer.keys.service import Keys
 from keybearer.kit.database import Database, Transaction
-from keybearer.kit.slow_hash import SlowHash
 from keybearer.ledger.service import Ledger
-
-# The hash of nothing that was ever given out: what finds no row is compared too, and takes as long.
-_DECOY = "$argon2id$v=19$m=19456,t=2,p=1$oVKJU0jtgRxc/fXUwku/iA$i9tG5UfRjwy8DIrVqJ0YcOF6w3PvZlIgwwf0/7e45Lw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +27,10 @@ class NewCodes:
 
 
 class Recovery:
-    def __init__(self, db: Database, keys: Keys, hasher: SlowHash, ledger: Ledger) -> None:
+    def __init__(self, db: Database, keys: Keys, hashing: Hashing, ledger: Ledger) -> None:
         self._db = db
         self._keys = keys
-        self._hasher = hasher
+        self._hashing = hashing
         self._ledger = ledger
 
     async def make(self) -> NewCodes:
@@ -41,7 +38,7 @@ class Recovery:
         codes: list[RecoveryCode] = []
         for _ in range(RECOVERY_CODES):
             codes.append(RecoveryCode.new({one.selector for one in codes}))
-        return NewCodes(tuple(codes), tuple([await self._hasher.hash(one.secret) for one in codes]))
+        return NewCodes(tuple(codes), tuple([await self._hashing.hash(one.secret) for one in codes]))
 
     async def keep(self, tx: Transaction, tenant_id: UUID, user_id: UUID, new: NewCodes) -> None:
         """In place of all that there were."""
@@ -52,14 +49,19 @@ class Recovery:
             sealed.append(SealedCode(code_id, code.selector, ciphertext))
         await store.replace_codes(tx, tenant_id, user_id, sealed)
 
-    async def use(self, tenant_id: UUID, user_id: UUID, typed: str) -> bool:
-        """Whether it was one of the person's, and unused. Of two at once with one code, one is let in."""
+    async def use(self, tenant_id: UUID, user_id: UUID | None, typed: str) -> bool:
+        """Whether it was one of the person's, and unused. Of two at once with one code, one is let in.
+
+        What finds no row is compared too, and takes as long.
+        """
         code = RecoveryCode.read(typed)
-        async with self._db.transaction(tenant_id) as tx:
-            found = await store.find_code(tx, tenant_id, user_id, code.selector) if code else None
-            hashed = await self._open(tx, tenant_id, user_id, found) if found else _DECOY
-        matches = await self._hasher.verify(hashed, code.secret if code else "")
-        if not matches or found is None:
+        found, hashed = None, None
+        if code is not None and user_id is not None:
+            async with self._db.transaction(tenant_id) as tx:
+                found = await store.find_code(tx, tenant_id, user_id, code.selector)
+                hashed = await self._open(tx, tenant_id, user_id, found) if found else None
+        matches = await self._hashing.verify(code.secret if code else "", hashed)
+        if not matches or found is None or user_id is None:
             return False
         async with self._db.transaction(tenant_id) as tx:
             if not await store.use_code(tx, tenant_id, found.id):

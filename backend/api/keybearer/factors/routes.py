@@ -12,7 +12,7 @@ from pydantic.config import JsonDict
 from keybearer.factors.enrolling import Enrolling
 from keybearer.factors.model import Factor
 from keybearer.http.browser import FlowCookie, secret_for
-from keybearer.http.principal import current_principal
+from keybearer.http.principal import current_principal, present_person
 from keybearer.http.schemas import Wire, problems
 from keybearer.kit.principal import Principal
 from keybearer.lockouts.cookies import DeviceCookie
@@ -21,6 +21,7 @@ from keybearer.sessions.cookies import SessionCookie
 from keybearer.tenancy.service import tenant_of
 
 Caller = Annotated[Principal, Depends(current_principal)]
+Person = Annotated[Principal, Depends(present_person)]
 
 _ID = "0198c1aa-7c1b-7e00-9a00-3d2f1b0c9e8d"
 _FACTOR: JsonDict = {
@@ -167,7 +168,7 @@ def _add_factors(router: APIRouter, enrolling: Enrolling) -> None:
         responses=problems(401, 403, 404),
         summary="Remove a second factor",
     )
-    async def remove_factor(factor_id: UUID, principal: Caller) -> None:
+    async def remove_factor(factor_id: UUID, principal: Person) -> None:
         """With the last one go the recovery codes."""
         await enrolling.remove(principal, factor_id)
 
@@ -176,7 +177,7 @@ def _add_factors(router: APIRouter, enrolling: Enrolling) -> None:
         responses=problems(401, 403, 409, 503),
         summary="Make new recovery codes",
     )
-    async def renew_recovery_codes(principal: Caller) -> RecoveryCodes:
+    async def renew_recovery_codes(principal: Person) -> RecoveryCodes:
         return RecoveryCodes(recovery_codes=await enrolling.renew_codes(principal))
 
 
@@ -184,7 +185,7 @@ def _add_totp(
     router: APIRouter, enrolling: Enrolling, session_cookie: SessionCookie, device_cookie: DeviceCookie
 ) -> None:
     @router.post("/auth/factors/totp", responses=problems(401, 403), summary="Begin to add an authenticator app")
-    async def begin_totp(principal: Caller) -> TotpWire:
+    async def begin_totp(principal: Person) -> TotpWire:
         """It counts once it was confirmed; what there was until then stays in force."""
         begun = await enrolling.begin_totp(principal)
         return TotpWire(
@@ -196,7 +197,7 @@ def _add_totp(
         responses=problems(401, 403, 404, 503),
         summary="Confirm the app with a code that it shows",
     )
-    async def confirm_totp(body: TotpCode, principal: Caller, request: Request, response: Response) -> TotpConfirmed:
+    async def confirm_totp(body: TotpCode, principal: Person, request: Request, response: Response) -> TotpConfirmed:
         """From here on, the app is a factor, in place of an earlier one."""
         source = device_cookie.entering(request)
         codes, token = await enrolling.confirm_totp(principal, body.id, body.code, source)
@@ -212,7 +213,7 @@ def _add_passkeys(
     device_cookie: DeviceCookie,
 ) -> None:
     @router.post("/auth/passkeys/options", responses=problems(401, 403), summary="Begin to add a passkey")
-    async def begin_passkey(principal: Caller, request: Request, response: Response) -> CreationOptions:
+    async def begin_passkey(principal: Person, request: Request, response: Response) -> CreationOptions:
         """Works once, for five minutes, in this browser."""
         browser = secret_for(flow_cookie.read(request))
         options = await enrolling.passkey_options(tenant_of(request.scope), principal, browser)
@@ -225,7 +226,7 @@ def _add_passkeys(
         responses=problems(401, 403, 409, 422, 503),
         summary="Add the passkey that was made",
     )
-    async def add_passkey(body: NewPasskey, principal: Caller, request: Request, response: Response) -> PasskeyAdded:
+    async def add_passkey(body: NewPasskey, principal: Person, request: Request, response: Response) -> PasskeyAdded:
         source = device_cookie.entering(request)
         name = body.name or device.describe(request.headers.get("user-agent", ""))
         passkey_id, codes, token = await enrolling.add_passkey(

@@ -40,11 +40,16 @@ class Factors:
         )
         return tuple(way for way, there in possible if there)
 
-    async def verify(self, tenant_id: UUID, user_id: UUID, shown: Shown, source: Source) -> bool:
-        """Whether the code is right; it cannot be used again. Raises TooMany("account_locked")."""
-        attempt = await self._attempt(tenant_id, user_id, shown, source)
+    async def verify(self, account: Account, shown: Shown, source: Source) -> bool:
+        """Whether the code is right; it cannot be used again. Raises TooMany (`account_locked`, `busy`)."""
+        attempt = await self._attempt(account, shown, source)
         ways = {"totp": self._totp.use, "recovery_code": self._recovery.use}
-        if not await ways[shown.way](tenant_id, user_id, shown.code):
+        try:
+            right = await ways[shown.way](account.tenant_id, account.user_id, shown.code)
+        except TooMany:
+            await self._lockouts.withdraw(attempt)
+            raise
+        if not right:
             await self._lockouts.failed(attempt)
             return False
         await self._lockouts.succeeded(attempt)
@@ -84,9 +89,9 @@ class Factors:
     async def erase(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
         await store.erase(tx, tenant_id, user_id)
 
-    async def _attempt(self, tenant_id: UUID, user_id: UUID, shown: Shown, source: Source) -> Attempt:
+    async def _attempt(self, account: Account, shown: Shown, source: Source) -> Attempt:
         try:
-            return await self._lockouts.check(Account.of_user(tenant_id, user_id), shown.way, source)
+            return await self._lockouts.check(account, shown.way, source)
         except TooMany:
             if shown.way == "totp":
                 metrics.TOTP_ATTEMPTS.labels("locked").inc()

@@ -30,16 +30,6 @@ class Passwords(Protocol):
     async def verify(self, tenant_id: UUID, user_id: UUID, password: str, source: Source) -> bool: ...
 
 
-class NoPasswords:
-    """For as long as nobody has one."""
-
-    async def has(self, _tx: Transaction, _tenant_id: UUID, _user_id: UUID) -> bool:
-        return False
-
-    async def verify(self, _tenant_id: UUID, _user_id: UUID, _password: str, _source: Source) -> bool:
-        return False
-
-
 class StepUp:
     def __init__(
         self,

@@ -76,8 +76,10 @@ class Totp:
         async with self._db.transaction(principal.tenant_id) as tx:
             await self._waiting_step(tx, principal, factor_id, code)
 
-    async def use(self, tenant_id: UUID, user_id: UUID, code: str) -> bool:
+    async def use(self, tenant_id: UUID, user_id: UUID | None, code: str) -> bool:
         """Whether the code is right and later than any that was used before."""
+        if user_id is None:
+            return False
         async with self._db.transaction(tenant_id) as tx:
             seed = await store.find_seed(tx, tenant_id, user_id)
             steps = await self._steps(tx, tenant_id, user_id, seed, code) if seed else []

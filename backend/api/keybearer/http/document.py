@@ -13,6 +13,8 @@ from fastapi.routing import APIRoute
 
 from keybearer.http.schemas import Problem, problems
 
+# They answer 401 too, and are asked by whoever has no credential yet.
+_OPEN = frozenset({"/api/auth/login", "/api/auth/refresh"})
 METHODS = ("get", "post", "put", "patch", "delete")
 _REF = "#/components/schemas/"
 _PAGE = re.compile(r"Page_(\w+)_")
@@ -22,6 +24,11 @@ _SECURITY = {
         "in": "cookie",
         "name": "__Host-keybearer_session",
         "description": "Set by signing in. On plain http, which only this machine itself may use: keybearer_session.",
+    },
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access or session token of POST /api/auth/login, or an API key, `kbk_…`.",
     },
     "grant": {"type": "http", "scheme": "bearer", "description": "A grant, `kbg_…`, which POST /api/grants gives out."},
 }
@@ -67,7 +74,8 @@ def _add_shared_answers(operation: dict[str, Any], *, writes: bool) -> None:
     if "requestBody" in operation:
         statuses.append(413)
     if "401" in answers:
-        statuses.append(503)
+        # An API key may lack the scope.
+        statuses += [403, 503]
     for status, answer in problems(*statuses).items():
         answers.setdefault(str(status), answer)
     operation["responses"] = dict(sorted(answers.items()))
@@ -76,8 +84,8 @@ def _add_shared_answers(operation: dict[str, Any], *, writes: bool) -> None:
 def _name_credential(path: str, operation: dict[str, Any]) -> None:
     if path.startswith("/api/proxy/"):
         operation["security"] = [{"grant": []}]
-    elif "401" in operation["responses"]:
-        operation["security"] = [{"session": []}]
+    elif "401" in operation["responses"] and path not in _OPEN:
+        operation["security"] = [{"session": []}, {"bearer": []}]
 
 
 def _renamed(described: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 # The proxy streams bodies under a limit of its own.
 _STREAMED = "/api/proxy/"
 _API = "/api"
+_WELL_KNOWN = "/.well-known/"
 _NO_STORE = (b"cache-control", b"no-store")
 
 log = structlog.get_logger(__name__)
@@ -177,7 +178,7 @@ def _route(scope: Scope) -> str:
     """The template that the router matched, such as /api/grants/{id}; bounded, unlike paths."""
     template = str(getattr(scope.get("route"), "path", None) or scope.get("keybearer_route") or "unmatched")
     # The framework names a route within its router.
-    return _API + template if template.startswith("/") and not template.startswith(_API) else template
+    return _API + template if template.startswith("/") and not template.startswith((_API, _WELL_KNOWN)) else template
 
 
 def _too_large(limit: int) -> TooLarge:

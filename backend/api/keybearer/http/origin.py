@@ -42,11 +42,15 @@ class OriginGuard:
         foreign_site = site is not None and site not in {"same-origin", "none"}
         foreign_origin = origin is not None and origin != self._own_origin(scope)
         if foreign_site or foreign_origin:
-            raise Forbidden(
-                "cross_site",
-                "This request came from another site and was refused. Nothing was changed. Open Keybearer at its own "
-                "address, or list the site in KEYBEARER_CORS_ORIGINS.",
-            )
+            raise cross_site()
+
+
+def cross_site() -> Forbidden:
+    return Forbidden(
+        "cross_site",
+        "This request came from another site and was refused. Nothing was changed. Open Keybearer at its own "
+        "address, or list the site in KEYBEARER_CORS_ORIGINS.",
+    )
 
 
 def _preflight(origin: str) -> Response:

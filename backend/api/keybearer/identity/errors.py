@@ -18,6 +18,29 @@ def identity_taken() -> Conflict:
     )
 
 
+def address_taken() -> Conflict:
+    return Conflict("address_taken", "Somebody signs in with this email address already. Sign in instead.")
+
+
+def account_not_found() -> NotFound:
+    return NotFound(
+        "account_not_found",
+        "Nobody has this email address, or several do who each sign in with a provider. Nothing was changed.",
+    )
+
+
+def registration_closed() -> Forbidden:
+    return Forbidden("registration_closed", "This Keybearer takes no new accounts. Ask whoever runs it.")
+
+
+def invitation_needed() -> Forbidden:
+    return Forbidden(
+        "invitation_needed",
+        "A new account needs an invitation to this email address, and this is none, or it is over. Ask whoever runs "
+        "this Keybearer.",
+    )
+
+
 def user_disabled() -> Forbidden:
     return Forbidden("user_disabled", "This account was disabled. Ask your administrator.")
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+# Who may make an account: anybody, who was invited, nobody.
+OPEN, INVITE, CLOSED = "open", "invite", "closed"
+
 
 @dataclass(frozen=True, slots=True)
 class User:

@@ -1,11 +1,13 @@
-"""Who a proven provider identity is here."""
+"""Who a proven provider identity is here, and who registers without one."""
 
 from collections.abc import Collection
 from dataclasses import replace
 from uuid import UUID, uuid4
 
 from keybearer.identity import errors, store
-from keybearer.identity.model import Identity, Presented, User
+from keybearer.identity.invitations.service import Invitations
+from keybearer.identity.model import CLOSED, INVITE, Identity, Presented, User
+from keybearer.identity.passwords import store as passwords
 from keybearer.keys.envelope import Owner
 from keybearer.keys.service import Keys
 from keybearer.kit.database import Transaction, notify
@@ -14,15 +16,18 @@ from keybearer.ledger.service import Ledger
 
 
 class Identities:
-    def __init__(self, keys: Keys, ledger: Ledger) -> None:
+    def __init__(self, keys: Keys, ledger: Ledger, invitations: Invitations, registration: str) -> None:
         self._keys = keys
         self._ledger = ledger
+        self._invitations = invitations
+        self._registration = registration
 
     async def sign_in(self, tx: Transaction, tenant_id: UUID, presented: Presented) -> User:
         """The person behind an identity, made at the first sign-in.
 
         Raises Conflict("link_required") where a verified email already belongs to somebody: two providers that know
-        the same address are not proof of the same person. Raises Forbidden("user_disabled").
+        the same address are not proof of the same person. Raises Forbidden: `user_disabled`, `registration_closed`,
+        `invitation_needed`.
         """
         await store.lock_identity(tx, tenant_id, presented.issuer, presented.subject)
         user = await store.find_user_by_identity(tx, tenant_id, presented.issuer, presented.subject)
@@ -44,13 +49,13 @@ class Identities:
             await self._record(tx, tenant_id, user_id, "identity.linked", presented.provider)
 
     async def unlink(self, tx: Transaction, tenant_id: UUID, user_id: UUID, identity_id: UUID) -> None:
-        """Raises Conflict("last_identity") rather than locking somebody out."""
+        """Raises Conflict("last_identity") rather than locking somebody out who has no password."""
         await store.lock_identity(tx, tenant_id, "user", str(user_id))
         linked = await store.list_identities(tx, tenant_id, user_id)
         mine = next((identity for identity in linked if identity.id == identity_id), None)
         if mine is None:
             raise errors.identity_not_found()
-        if len(linked) == 1:
+        if len(linked) == 1 and await passwords.find(tx, tenant_id, user_id) is None:
             raise errors.last_identity()
         await store.remove_identity(tx, tenant_id, identity_id)
         await self._record(tx, tenant_id, user_id, "identity.unlinked", mine.provider)
@@ -63,6 +68,21 @@ class Identities:
 
     async def find_user(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> User | None:
         return await store.find_user(tx, tenant_id, user_id)
+
+    async def register_local(
+        self, tx: Transaction, tenant_id: UUID, email: str, name: str, *, role: str, verified: bool
+    ) -> User:
+        """A person who will sign in with a password.
+
+        Raises Conflict: `address_taken` where somebody does so with that address, `link_required` where it is the
+        proven address of somebody who signs in with a provider.
+        """
+        await store.lock_identity(tx, tenant_id, "email", email.lower())
+        if await passwords.find_owner(tx, tenant_id, email) is not None:
+            raise errors.address_taken()
+        if await store.find_verified_email(tx, tenant_id, email) is not None:
+            raise errors.link_required()
+        return await self._add(tx, User(tenant_id, uuid4(), email, verified, name, None, role, disabled=False))
 
     async def find_by_email(self, tx: Transaction, tenant_id: UUID, email: str) -> list[User]:
         return await store.find_users_by_email(tx, tenant_id, email)
@@ -89,6 +109,7 @@ class Identities:
             await store.lock_identity(tx, tenant_id, "email", presented.email.lower())
             if await store.find_verified_email(tx, tenant_id, presented.email) is not None:
                 raise errors.link_required()
+        role = await self._role_of_newcomer(tx, tenant_id, presented)
         user = User(
             tenant_id=tenant_id,
             id=uuid4(),
@@ -96,13 +117,28 @@ class Identities:
             email_verified=presented.email_verified,
             name=presented.name,
             avatar_url=presented.avatar_url,
-            role="member",
+            role=role,
             disabled=False,
         )
-        await store.add_user(tx, user)
+        await self._add(tx, user)
         await store.add_identity(tx, tenant_id, uuid4(), user.id, presented)
         await store.signed_in(tx, tenant_id, presented)
-        await self._keys.ensure(tx, Owner.user(tenant_id, user.id))
+        return user
+
+    async def _role_of_newcomer(self, tx: Transaction, tenant_id: UUID, presented: Presented) -> str:
+        """Whoever proves an address that was invited needs no more proof."""
+        if self._registration == CLOSED:
+            raise errors.registration_closed()
+        invited = None
+        if presented.email and presented.email_verified:
+            invited = await self._invitations.use_any(tx, tenant_id, presented.email)
+        if invited is None and self._registration == INVITE:
+            raise errors.invitation_needed()
+        return invited or "member"
+
+    async def _add(self, tx: Transaction, user: User) -> User:
+        await store.add_user(tx, user)
+        await self._keys.ensure(tx, Owner.user(user.tenant_id, user.id))
         return user
 
     async def _refresh_profile(self, tx: Transaction, user: User, presented: Presented) -> User:

@@ -204,8 +204,8 @@ class Database:
 async def notify(tx: Transaction, kind: str, subject: object) -> None:
     """Tells every process at commit that what it knows of `subject` is out of date.
 
-    Kinds: `token` (hex digest), `user`, `tenant`, `connection` (ids), `event` (a person's id). NOTIFY takes a lock of
-    the whole server at commit, so hot paths never do this.
+    Kinds: `token` (hex digest), `session`, `user`, `tenant`, `connection` (ids), `event` (a person's id). NOTIFY takes
+    a lock of the whole server at commit, so hot paths never do this.
     """
     await tx.execute(_NOTIFY, {"payload": f"{kind}:{subject}"})
     tx.info[_NOTIFIED].append((kind, str(subject)))

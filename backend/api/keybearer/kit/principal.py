@@ -7,7 +7,11 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A signed-in person, resolved from a session cookie or bearer token."""
+    """A signed-in person, resolved from a session cookie or bearer token.
+
+    `credential` says which: `session`, `access` (a program's access token) or `api_key`, whose id is then in
+    `session_id`.
+    """
 
     tenant_id: UUID
     user_id: UUID
@@ -19,6 +23,7 @@ class Principal:
     tenant_name: str
     expires_at: datetime
     authenticated_at: datetime
+    credential: str = "session"
 
     @property
     def roles(self) -> tuple[str, ...]:

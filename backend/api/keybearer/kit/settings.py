@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,10 @@ from keybearer.kit.errors import ConfigurationError
 
 PREFIX = "KEYBEARER_"
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 -- a container's ports; `keybearer up` binds loopback
+EDDSA, HS256 = "eddsa", "hs256"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_LIMIT = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour)")
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,24 @@ class Settings:
     log_format: str = "auto"
     log_sql: bool = False
     public_docs: bool = False
+    valkey_url: str | None = field(repr=False, default=None)
+    sign_in_limit: str = "5/minute"
+    request_limit: str = "10/second"
+    smtp_url: str | None = field(repr=False, default=None)
+    mail_from: str | None = None
+    mail_name: str = "Keybearer"
+    registration: str = "open"
+    registration_reveals: bool = False
+    password_minimum: int = 15
+    password_minimum_with_factor: int = 8
+    password_classes: int = 0
+    password_history: int = 0
+    password_days: int = 0
+    access_token_minutes: int = 30
+    access_token_algorithm: str = EDDSA
+    access_token_key_file: Path | None = None
+    refresh_token_idle_days: int = 7
+    refresh_token_days: int = 30
     livekit_url: str | None = None
     livekit_api_key: str | None = None
     livekit_api_secret: str | None = field(repr=False, default=None)
@@ -80,6 +102,24 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         log_format=source.choice("LOG_FORMAT", "auto", ("auto", "json", "console")),
         log_sql=source.flag("LOG_SQL"),
         public_docs=source.flag("PUBLIC_DOCS"),
+        valkey_url=_valkey_url(source.text("VALKEY_URL")),
+        sign_in_limit=_limit(source, "SIGN_IN_LIMIT", "5/minute"),
+        request_limit=_limit(source, "REQUEST_LIMIT", "10/second"),
+        smtp_url=_smtp_url(source),
+        mail_from=_mail_from(source.text("MAIL_FROM")),
+        mail_name=source.text("MAIL_NAME") or "Keybearer",
+        registration=source.choice("REGISTRATION", "open", ("open", "invite", "closed")),
+        registration_reveals=source.flag("REGISTRATION_REVEALS"),
+        password_minimum=source.number("PASSWORD_MINIMUM", 15, 8, 128),
+        password_minimum_with_factor=source.number("PASSWORD_MINIMUM_WITH_FACTOR", 8, 8, 128),
+        password_classes=source.number("PASSWORD_CLASSES", 0, 0, 4),
+        password_history=source.number("PASSWORD_HISTORY", 0, 0, 24),
+        password_days=source.number("PASSWORD_DAYS", 0, 0, 3650),
+        access_token_minutes=source.number("ACCESS_TOKEN_MINUTES", 30, 1, 1440),
+        access_token_algorithm=source.choice("ACCESS_TOKEN_ALGORITHM", EDDSA, (EDDSA, HS256)),
+        access_token_key_file=_access_token_key_file(source),
+        refresh_token_idle_days=source.number("REFRESH_TOKEN_IDLE_DAYS", 7, 1, 7),
+        refresh_token_days=source.number("REFRESH_TOKEN_DAYS", 30, 1, 30),
         livekit_url=_livekit_url(source),
         livekit_api_key=source.text("LIVEKIT_API_KEY"),
         livekit_api_secret=source.text("LIVEKIT_API_SECRET"),
@@ -97,6 +137,55 @@ def _livekit_url(source: "_Source") -> str | None:
     for name in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"):
         source.required(name)
     return url
+
+
+def _valkey_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"valkey", "valkeys", "redis", "rediss"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(f"{PREFIX}VALKEY_URL must look like valkey://:password@valkey.internal:6379")
+    return value
+
+
+def _smtp_url(source: "_Source") -> str | None:
+    """Without one, no mail is sent, and the sender may be there all the same."""
+    value = source.text("SMTP_URL")
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"smtp", "smtps"} and parts.hostname and parts.port != 0
+        usable = usable and not (parts.path.strip("/") or parts.query or parts.fragment)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(f"{PREFIX}SMTP_URL must look like smtps://user:password@mail.example.com")
+    source.required("MAIL_FROM")
+    return value
+
+
+def _mail_from(value: str | None) -> str | None:
+    if value is not None and not _ADDRESS.fullmatch(value):
+        raise ConfigurationError(f"{PREFIX}MAIL_FROM must be one address, such as keybearer@example.com.")
+    return value
+
+
+def _limit(source: "_Source", name: str, default: str) -> str:
+    value = source.text(name) or default
+    if not _LIMIT.fullmatch(value):
+        raise ConfigurationError(f"{PREFIX}{name} must look like {default}: a number per second, minute or hour.")
+    return value
+
+
+def _access_token_key_file(source: "_Source") -> Path | None:
+    if source.choice("ACCESS_TOKEN_ALGORITHM", EDDSA, (EDDSA, HS256)) == HS256:
+        source.required("ACCESS_TOKEN_KEY_FILE")
+    return source.path("ACCESS_TOKEN_KEY_FILE")
 
 
 def migration_database_url(environment: Mapping[str, str] = os.environ) -> str:

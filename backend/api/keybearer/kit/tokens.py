@@ -10,6 +10,9 @@ import zlib
 
 SESSION = "kbs_"
 GRANT = "kbg_"
+API_KEY = "kbk_"
+REFRESH = "kbr_"
+INVITATION = "kbi_"
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_LENGTH = 43

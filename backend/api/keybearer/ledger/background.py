@@ -196,5 +196,5 @@ async def _find_stray(tx: Transaction, now: Horizon, ends: Mapping[int, int]) ->
     for era in now.eras:
         if era < newest and (late := await store.find_first_from(tx, era, ends.get(era, 0))) is not None:
             return f"row {late} was added to era {era}, which has ended"
-    early = await store.find_first_from(tx, now.eras[-1], now.beyond)
+    early = await store.find_beyond(tx, now.eras[-1])
     return f"row {early} is of a transaction that has not happened yet" if early is not None else None

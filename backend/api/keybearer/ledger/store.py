@@ -51,8 +51,8 @@ _BATCHES = text(_BATCH + "WHERE no > CAST(:after AS bigint) ORDER BY no LIMIT :l
 _LAST_BATCH = text(_BATCH + "ORDER BY no DESC LIMIT 1")
 _HORIZON = text(
     """
-    SELECT pg_snapshot_xmin(pg_current_snapshot()) AS below, pg_snapshot_xmax(pg_current_snapshot()) AS beyond,
-           clock_timestamp() AS at, array(SELECT era FROM ledger_eras ORDER BY era) AS eras
+    SELECT pg_snapshot_xmin(pg_current_snapshot()) AS below, clock_timestamp() AS at,
+           array(SELECT era FROM ledger_eras ORDER BY era) AS eras
     """
 )
 # As the index has it.
@@ -72,6 +72,10 @@ _UNSEALED = text(
 )
 _FIRST_FROM = text("SELECT id FROM ledger WHERE era = :era AND xid >= :lower ORDER BY xid, id LIMIT 1").bindparams(
     bindparam("lower", type_=XID8)
+)
+# One statement, so one snapshot: what is committed after it was taken is not seen either.
+_FIRST_BEYOND = text(
+    "SELECT id FROM ledger WHERE era = :era AND xid >= pg_snapshot_xmax(pg_current_snapshot()) ORDER BY xid, id LIMIT 1"
 )
 _FIRST_BELOW = text(
     "SELECT id FROM ledger WHERE era < :era OR (era = :era AND xid < :upper) ORDER BY id LIMIT 1"
@@ -132,10 +136,9 @@ HIGHEST_XID = 2**64 - 1
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """Rows of transactions `below` are all visible or never will be; no visible row is of `beyond` or later."""
+    """Rows of transactions `below` are all visible or never will be."""
 
     below: int
-    beyond: int
     at: datetime
     eras: tuple[int, ...]
 
@@ -171,7 +174,7 @@ async def items(tx: Transaction, tenant_id: UUID, wanted: Mapping[str, object], 
 
 async def horizon(tx: Transaction) -> Horizon:
     row = (await tx.execute(_HORIZON)).one()
-    return Horizon(below=row.below, beyond=row.beyond, at=row.at, eras=tuple(row.eras))
+    return Horizon(below=row.below, at=row.at, eras=tuple(row.eras))
 
 
 async def stored_rows(
@@ -251,6 +254,12 @@ async def unsealed(tx: Transaction, starts: Mapping[int, int]) -> tuple[int, flo
 async def find_first_from(tx: Transaction, era: int, lower: int) -> int | None:
     """The id of the first row of the era with that transaction id or a higher one."""
     found: int | None = (await tx.execute(_FIRST_FROM, {"era": era, "lower": lower})).scalar()
+    return found
+
+
+async def find_beyond(tx: Transaction, era: int) -> int | None:
+    """The id of the first row of the era whose transaction has not begun."""
+    found: int | None = (await tx.execute(_FIRST_BEYOND, {"era": era})).scalar()
     return found
 
 

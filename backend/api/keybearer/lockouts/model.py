@@ -108,6 +108,15 @@ def counted(rule: Rule, tally: Tally | None, now: datetime) -> Tally:
     return Tally(failures=0, locks=tally.locks + 1, failed_at=now, locked_until=now + length)
 
 
+def taken_back(attempt: Attempt, tally: Tally) -> Tally:
+    """The tally without that guess; the lock that it brought goes with it."""
+    if attempt.locks:
+        return replace(
+            tally, failures=RULES[attempt.method].tries - 1, locks=max(0, tally.locks - 1), locked_until=None
+        )
+    return replace(tally, failures=max(0, tally.failures - 1))
+
+
 def _is_forgotten(rule: Rule, tally: Tally, now: datetime) -> bool:
     return max(tally.failed_at, tally.locked_until or tally.failed_at) + rule.forgets <= now
 

@@ -33,7 +33,7 @@ class Lockouts:
         """Raises TooMany("account_locked")."""
         now = self._now()
         async with self._db.transaction(account.tenant_id) as tx:
-            bucket = await self._bucket(tx, account, source)
+            bucket = await self.bucket(tx, account, source)
             tally = await store.take(tx, account, method, bucket, now)
             left = model.locked_for(tally, now)
             if left is not None:
@@ -66,6 +66,12 @@ class Lockouts:
         async with self._db.transaction(attempt.account.tenant_id) as tx:
             await store.forget(tx, attempt.account, attempt.method, attempt.bucket)
 
+    async def withdraw(self, attempt: Attempt) -> None:
+        """Nobody looked at it."""
+        async with self._db.transaction(attempt.account.tenant_id) as tx:
+            tally = await store.take(tx, attempt.account, attempt.method, attempt.bucket, self._now())
+            await store.save(tx, attempt.account, attempt.method, attempt.bucket, model.taken_back(attempt, tally))
+
     async def remember(self, tx: Transaction, tenant_id: UUID, user_id: UUID, source: Source) -> None:
         """The person came in, and all the way: from here on, this browser and address have buckets of their own."""
         account = Account.of_user(tenant_id, user_id)
@@ -74,7 +80,8 @@ class Lockouts:
     async def erase(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
         await store.erase(tx, tenant_id, user_id)
 
-    async def _bucket(self, tx: Transaction, account: Account, source: Source) -> bytes:
+    async def bucket(self, tx: Transaction, account: Account, source: Source) -> bytes:
+        """What guesses are counted in: the browser's or the address's own where it is known, else all strangers'."""
         digests = source.digests(account)
         known = await store.known_of(tx, account, digests)
         return next((each for each in digests if each in known), STRANGERS)

@@ -15,12 +15,14 @@ from keybearer.migrations.runner import roles_script
 APP_LOGIN = "keybearer_app_a"
 APP_LOGINS = (APP_LOGIN, "keybearer_app_b")
 MIGRATION_LOGIN = "keybearer_migrator"
+SUPERUSER = "postgres"
 _EXPORTER_LOGIN = "keybearer_exporter"
 _MAKE_EXPORTER = f"""
     DO $$ BEGIN
       IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{_EXPORTER_LOGIN}') THEN
         CREATE ROLE {_EXPORTER_LOGIN} LOGIN NOSUPERUSER NOBYPASSRLS CONNECTION LIMIT 5;
       END IF;
+      ALTER ROLE {_EXPORTER_LOGIN} PASSWORD NULL;
     END $$;
     GRANT pg_monitor TO {_EXPORTER_LOGIN}
 """
@@ -34,17 +36,19 @@ async def prepare(
     app_password: str,
     migration_password: str,
     app_login: str = APP_LOGIN,
-    exporter_password: str | None = None,
+    exporter: bool = False,
 ) -> None:
-    """Repeats safely; the passwords are set each time. The exporter's login sees statistics and no rows."""
+    """Repeats safely; the passwords are set each time.
+
+    The `exporter`'s login sees statistics and no rows. It has no password, so it comes in through the socket alone.
+    """
     connection = await DatabaseAddress(superuser_url).connect()
     try:
         await connection.execute(roles_script())
         await set_password(connection, app_login, app_password)
         await set_password(connection, MIGRATION_LOGIN, migration_password)
-        if exporter_password is not None:
+        if exporter:
             await connection.execute(_MAKE_EXPORTER)
-            await set_password(connection, _EXPORTER_LOGIN, exporter_password)
         if not await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", database):
             await connection.execute(f'CREATE DATABASE "{database}" OWNER keybearer_owner')
     finally:

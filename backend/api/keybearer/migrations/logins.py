@@ -1,4 +1,4 @@
-"""The two logins of the application, changed by the migrating login while one of them is idle (rule R9)."""
+"""New passwords of database logins (rule R9): of the application's idle one, or in place where Jobs alone use it."""
 
 import asyncio
 import secrets
@@ -40,6 +40,19 @@ async def end_login(
         # The password first: who is thrown out must not come back with the old one.
         await _change(connection, login, secrets.token_urlsafe(32))
         return len(await connection.fetch(_END, login))
+
+
+async def set_own(address: DatabaseAddress, login: str, password: str) -> None:
+    """Of the login that `address` signs in as. Repeats safely: who changed it and could not tell is let in again."""
+    with address.explained():
+        try:
+            connection = await address.connect((login, address.login()[1]))
+        except asyncpg.InvalidPasswordError:
+            connection = await address.connect((login, password))
+    try:
+        await cluster.set_password(connection, login, password)
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager

@@ -49,7 +49,7 @@ class RoomTokenWire(Wire):
 def routes(rooms: Rooms) -> APIRouter:
     router = APIRouter(tags=["rooms"])
 
-    @router.post("/auth/token", responses=problems(401, 409, 422), summary="Enter a LiveKit room")
+    @router.post("/auth/token", responses=problems(401, 403, 409, 422), summary="Enter a LiveKit room")
     async def make_room_token(
         request: Request, wish: RoomWish, principal: Annotated[Principal, Depends(current_principal)]
     ) -> RoomTokenWire:

@@ -81,7 +81,7 @@ class BearerCache:
         return unregister
 
     def notified(self, kind: str, subject: str) -> None:
-        if kind not in {"token", "user", "tenant"}:
+        if kind not in {"token", "session", "user", "tenant"}:
             return
         self._generation += 1
         self._mark((kind, subject))
@@ -148,6 +148,7 @@ class BearerCache:
 def _subjects(resolved: Resolved) -> tuple[tuple[str, str], ...]:
     return (
         ("token", resolved.digest.hex()),
+        ("session", str(resolved.subject_id)),
         ("user", str(resolved.user_id)),
         ("tenant", str(resolved.tenant_id)),
     )

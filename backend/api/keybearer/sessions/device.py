@@ -2,6 +2,8 @@
 
 import ipaddress
 
+from keybearer.kit import addresses
+
 _BROWSERS = (
     ("Edg/", "Edge"),
     ("OPR/", "Opera"),
@@ -45,11 +47,9 @@ def describe(user_agent: str) -> str:
 
 def place(address: str | None) -> str:
     """Where a session was opened from, as far as its address tells."""
-    try:
-        parsed = ipaddress.ip_address(address or "")
-    except ValueError:
+    parsed = addresses.parse(address)
+    if parsed is None:
         return "Unknown"
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     if parsed.is_loopback:
         return "This computer"
     return "Private network" if any(parsed in network for network in _PRIVATE) else str(parsed)

@@ -35,9 +35,32 @@ class Proof:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session that was made just now. The token goes to whoever signed in, and is not kept."""
+
+    id: UUID
+    token: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an access token says, once its signature and form were found good."""
+
+    tenant_id: UUID
+    user_id: UUID
+    session_id: UUID
+    expires_at: datetime
+
+
 @dataclass(frozen=True)
 class Resolved:
-    """What a token stands for: a person's session, or an agent's grant."""
+    """What a token stands for: a person's session, their program, their API key, or an agent's grant.
+
+    `kind` is `session`, `access` (an access token of a session), `api_key` or `grant`. `subject_id` is the session's,
+    the key's or the grant's id.
+    """
 
     kind: str
     digest: bytes = field(repr=False)
@@ -60,7 +83,7 @@ class Resolved:
     @property
     def usable_until(self) -> datetime:
         """When it expires, or has been idle for too long if nothing more is known of its use."""
-        if self.kind != "session" or self.last_seen_at is None:
+        if self.kind not in {"session", "access"} or self.last_seen_at is None:
             return self.expires_at
         return min(self.expires_at, self.last_seen_at + IDLE + IDLE_SLACK)
 
@@ -77,6 +100,7 @@ class Resolved:
             tenant_name=self.tenant_name,
             expires_at=self.expires_at,
             authenticated_at=self.authenticated_at,
+            credential=self.kind,
         )
 
     @cached_property

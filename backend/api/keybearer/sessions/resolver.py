@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,8 +11,12 @@ from keybearer.kit.database import Database
 from keybearer.kit.errors import Unavailable
 from keybearer.sessions import metrics, store
 from keybearer.sessions.cache import BearerCache, Closer
-from keybearer.sessions.model import Resolved
+from keybearer.sessions.model import Claims, Resolved
 
+Loader = Callable[[], Awaitable[Resolved | None]]
+
+# What a bearer secret of ours begins with, where it is one that resolves.
+_PREFIXES = (tokens.SESSION, tokens.GRANT, tokens.API_KEY)
 _CONCURRENT_QUERIES = 6
 _WAITING_LIMIT = 500
 # Whoever joins a query later than that asks again: its answer may be older than a revocation everybody knows of.
@@ -50,15 +54,25 @@ class BearerResolver:
 
         Raises Unavailable("overloaded") when too many look-ups wait already.
         """
-        if not (tokens.is_well_formed(token, tokens.SESSION) or tokens.is_well_formed(token, tokens.GRANT)):
+        if not any(tokens.is_well_formed(token, prefix) for prefix in _PREFIXES):
             return None
         digest = tokens.digest(token)
-        cached = self.cached(digest)
-        if cached is not None:
-            metrics.CACHE.labels("hit").inc()
-            return cached
-        metrics.CACHE.labels("miss").inc()
-        return await self._fly(digest)
+        return self._remembered(digest) or await self._fly(digest, lambda: store.resolve(self._db, digest))
+
+    async def resolve_access(self, token: str, read: Callable[[], Claims | None]) -> Resolved | None:
+        """The same for an access token (RFC 9068): its session decides whether it still counts.
+
+        `read` checks the token and answers what it claims, None for one that is not good. What memory knows was
+        checked before.
+        """
+        digest = tokens.digest(token)
+        found = self._remembered(digest)
+        if found is not None:
+            return found
+        claims = read()
+        if claims is None:
+            return None
+        return await self._fly(digest, lambda: store.resolve_session(self._db, digest, claims))
 
     def cached(self, digest: bytes) -> Resolved | None:
         """What memory may answer at this moment, None when the database has to be asked."""
@@ -68,18 +82,23 @@ class BearerResolver:
         """`close` is called when the token ends; the answer unregisters it."""
         return self._cache.on_revoked(resolved, close)
 
-    async def _fly(self, digest: bytes) -> Resolved | None:
+    def _remembered(self, digest: bytes) -> Resolved | None:
+        cached = self.cached(digest)
+        metrics.CACHE.labels("miss" if cached is None else "hit").inc()
+        return cached
+
+    async def _fly(self, digest: bytes, load: Loader) -> Resolved | None:
         flight = self._flights.get(digest)
         if flight is None or self._is_late(flight):
             if len(self._flights) >= _WAITING_LIMIT:
                 raise Unavailable(
                     "overloaded", "Too many sign-ins are being checked at once. Try again in a second.", retry_after=1
                 )
-            flight = self._take_off(digest)
+            flight = self._take_off(digest, load)
         return await asyncio.shield(flight.task)
 
-    def _take_off(self, digest: bytes) -> _Flight:
-        flight = _Flight(asyncio.create_task(self._query(digest)))
+    def _take_off(self, digest: bytes, load: Loader) -> _Flight:
+        flight = _Flight(asyncio.create_task(self._query(digest, load)))
         self._flights[digest] = flight
 
         def land(_: object) -> None:
@@ -92,11 +111,11 @@ class BearerResolver:
     def _is_late(self, flight: _Flight) -> bool:
         return flight.sent is not None and self._monotonic() - flight.sent > _JOIN_SECONDS
 
-    async def _query(self, digest: bytes) -> Resolved | None:
+    async def _query(self, digest: bytes, load: Loader) -> Resolved | None:
         async with self._queries:
             self._flights[digest].sent = self._monotonic()
             generation = self._cache.generation
-            resolved = await store.resolve(self._db, digest)
+            resolved = await load()
         # An entry that began to look idle has left the cache, so it was read again: it may have been used elsewhere.
         if resolved is None or resolved.disabled or resolved.usable_until <= self._now():
             return None

@@ -105,7 +105,7 @@ def routes(sessions: Sessions) -> APIRouter:
         if session_id == principal.session_id:
             sessions.cookie.clear(response)
 
-    @router.post("/auth/logout", status_code=204, responses=problems(401), summary="End this session")
+    @router.post("/auth/logout", status_code=204, responses=problems(401, 404), summary="End this session")
     async def logout(principal: Caller, response: Response) -> None:
         await sessions.end(principal, principal.session_id)
         sessions.cookie.clear(response)

@@ -1,17 +1,19 @@
-"""Rows of sessions and bearer secrets."""
+"""Rows of sessions, bearer secrets and devices."""
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Row, delete, func, insert, select, text, update
+from sqlalchemy import Row, delete, exists, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql
 
 from keybearer.kit.database import Database, Transaction
-from keybearer.sessions.model import Proof, Resolved, Session
-from keybearer.sessions.tables import bearers, sessions
+from keybearer.sessions.model import Claims, Proof, Resolved, Session
+from keybearer.sessions.tables import bearers, devices, sessions
 
 _SEEN = text(
     """
@@ -25,6 +27,15 @@ _SEEN = text(
 async def resolve(db: Database, digest: bytes) -> Resolved | None:
     rows = await db.read("bearer_resolve", digest)
     return _resolved(digest, rows[0]) if rows else None
+
+
+async def resolve_session(db: Database, digest: bytes, claims: Claims) -> Resolved | None:
+    """An access token outlives neither itself nor its session."""
+    rows = await db.read("session_resolve", claims.tenant_id, claims.session_id)
+    if not rows or rows[0]["user_id"] != claims.user_id:
+        return None
+    found = _resolved(digest, rows[0])
+    return replace(found, expires_at=min(found.expires_at, claims.expires_at))
 
 
 async def add_bearer(
@@ -129,8 +140,41 @@ async def count_active(tx: Transaction) -> int:
     ).scalar_one()
 
 
+async def has_devices(tx: Transaction, tenant_id: UUID, user_id: UUID) -> bool:
+    known = exists().where(devices.c.tenant_id == tenant_id, devices.c.user_id == user_id)
+    return bool((await tx.execute(select(known))).scalar_one())
+
+
+async def note_device(tx: Transaction, tenant_id: UUID, user_id: UUID, device: str, block: str) -> bool:
+    """Whether the person was never seen there before. Of two at once, one is the first."""
+    key = {"tenant_id": tenant_id, "user_id": user_id, "device": device, "block": block}
+    seen_again = await tx.execute(update(devices).filter_by(**key).values(last_seen_at=func.now()))
+    if seen_again.rowcount:
+        return False
+    added = await tx.execute(postgresql.insert(devices).values(**key).on_conflict_do_nothing())
+    return added.rowcount == 1
+
+
+async def erase_devices(tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
+    await tx.execute(delete(devices).where(devices.c.tenant_id == tenant_id, devices.c.user_id == user_id))
+
+
+async def remove_unused_devices(tx: Transaction) -> int:
+    """Those of over a year ago: whoever comes back there is told again."""
+    unused = devices.c.last_seen_at < func.now() - text("interval '400 days'")
+    return (await tx.execute(delete(devices).where(unused))).rowcount
+
+
 async def seen(tx: Transaction, uses: dict[UUID, datetime]) -> None:
     await tx.execute(_SEEN, {"ids": list(uses), "ats": list(uses.values())})
+
+
+async def seen_now(tx: Transaction, tenant_id: UUID, session_id: UUID) -> None:
+    await tx.execute(
+        update(sessions)
+        .where(sessions.c.tenant_id == tenant_id, sessions.c.id == session_id)
+        .values(last_seen_at=func.now())
+    )
 
 
 def _session(row: Row[Any]) -> Session:

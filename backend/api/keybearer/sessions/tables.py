@@ -1,4 +1,4 @@
-"""Bearer secrets as hashes, and sessions."""
+"""Bearer secrets as hashes, sessions, and the devices that they were on."""
 
 from sqlalchemy import Column, DateTime, LargeBinary, Table, Text, Uuid
 
@@ -29,4 +29,15 @@ sessions = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("proved_at", DateTime(timezone=True)),
     Column("proved_by", Text),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("tenant_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, primary_key=True),
+    Column("device", Text, primary_key=True),
+    Column("block", Text, primary_key=True),
+    Column("first_seen_at", DateTime(timezone=True), nullable=False),
+    Column("last_seen_at", DateTime(timezone=True), nullable=False),
 )

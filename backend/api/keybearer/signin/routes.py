@@ -11,16 +11,18 @@ from pydantic.config import JsonDict
 from starlette.responses import RedirectResponse
 
 from keybearer.http.browser import FlowCookie
-from keybearer.http.principal import current_principal, find_principal
+from keybearer.http.principal import current_principal, find_principal, present_person
 from keybearer.http.schemas import Page, Wire, problems
 from keybearer.identity.model import Identity
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import KeybearerError
 from keybearer.kit.principal import Principal
+from keybearer.limits.service import SignInLimits
 from keybearer.lockouts.cookies import DeviceCookie
 from keybearer.providers.model import Provider
 from keybearer.providers.service import Providers
 from keybearer.sessions.service import Sessions
+from keybearer.signin.entrance import Client
 from keybearer.signin.model import CONNECT, LINK, SIGN_IN, local_path
 from keybearer.signin.service import Arrival, Callback, SignIn
 from keybearer.tenancy.service import tenant_of
@@ -113,24 +115,25 @@ def routes(
     identities: IdentityService,
     sessions: Sessions,
     grants: GrantEnder,
+    limits: SignInLimits,
     *,
     secure: bool,
 ) -> APIRouter:
     router = APIRouter(tags=["sign-in"])
     cookie = FlowCookie(secure)
-    _add_departures(router, sign_in, cookie)
-    _add_arrivals(router, sign_in, providers, sessions, cookie, DeviceCookie(secure))
+    _add_departures(router, sign_in, limits, cookie)
+    _add_arrivals(router, sign_in, providers, sessions, limits, cookie, DeviceCookie(secure))
     _add_identities(router, db, identities, providers)
     _add_endings(router, db, sign_in, sessions, grants)
     return router
 
 
-def _add_departures(router: APIRouter, sign_in: SignIn, cookie: FlowCookie) -> None:
+def _add_departures(router: APIRouter, sign_in: SignIn, limits: SignInLimits, cookie: FlowCookie) -> None:
     @router.get(
         "/auth/{provider}/start",
         status_code=302,
         response_class=RedirectResponse,
-        responses=problems(401, 404, 409, 422, 503),
+        responses=problems(401, 404, 409, 422, 429, 503),
         summary="Go to a provider to sign in",
     )
     async def start_sign_in(
@@ -143,6 +146,7 @@ def _add_departures(router: APIRouter, sign_in: SignIn, cookie: FlowCookie) -> N
         linking = await current_principal(request) if link else None
         tenant, browser, back = tenant_of(request.scope), cookie.read(request), local_path(return_to)
         try:
+            await limits.check_address("start")
             departure = await sign_in.begin_sign_in(tenant, provider, back, browser, linking, fresh=fresh)
         except KeybearerError as error:
             if "text/html" not in request.headers.get("accept", ""):
@@ -182,21 +186,31 @@ def _add_arrivals(
     sign_in: SignIn,
     providers: Providers,
     sessions: Sessions,
+    limits: SignInLimits,
     cookie: FlowCookie,
     device_cookie: DeviceCookie,
 ) -> None:
     async def arrive(provider: Provider, request: Request) -> Response:
-        query, source = request.query_params, device_cookie.entering(request)
+        query, principal, source = request.query_params, await find_principal(request), device_cookie.entering(request)
+        if principal is None:  # else it is somebody who connects accounts, and may come back with many
+            try:
+                await limits.check_address("callback")
+            except KeybearerError as error:
+                refused = Arrival(SIGN_IN, "/", problem=error.code)
+                return RedirectResponse(_destination(refused, provider.name), 303, {"Cache-Control": "no-store"})
         callback = Callback(
             provider=provider,
             state=query.get("state", ""),
             code=query.get("code"),
             error=query.get("error"),
             issuer=query.get("iss"),
-            browser_secret=cookie.read(request),
-            user_agent=request.headers.get("user-agent", ""),
-            source=source,
-            principal=await find_principal(request),
+            client=Client(
+                user_agent=request.headers.get("user-agent", ""),
+                browser=True,
+                source=source,
+                principal=principal,
+                flow=cookie.read(request),
+            ),
         )
         arrival = await sign_in.arrive(tenant_of(request.scope), callback)
         response = RedirectResponse(_destination(arrival, provider.name), 303)
@@ -260,7 +274,9 @@ def _add_endings(router: APIRouter, db: Database, sign_in: SignIn, sessions: Ses
         return Ended(ended=ended)
 
     @router.delete("/auth/me", status_code=204, responses=problems(400, 401, 403, 503), summary="Delete your account")
-    async def erase_account(body: Confirmation, principal: Caller, response: Response) -> None:
+    async def erase_account(
+        body: Confirmation, principal: Annotated[Principal, Depends(present_person)], response: Response
+    ) -> None:
         """Deletes the account. Tokens are revoked, stored data becomes unreadable; the ledger keeps its shape."""
         await sign_in.erase(principal, body.confirm)
         sessions.cookie.clear(response)

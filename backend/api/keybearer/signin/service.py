@@ -18,16 +18,15 @@ from keybearer.kit.errors import KeybearerError, Unavailable
 from keybearer.kit.principal import Principal
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
-from keybearer.lockouts.model import Source
-from keybearer.lockouts.service import Lockouts
+from keybearer.limits.service import SignInLimits
 from keybearer.providers.errors import TokenRequestFailed
 from keybearer.providers.identity_answer import ProviderIdentity
 from keybearer.providers.model import Provider
 from keybearer.providers.service import Providers
 from keybearer.providers.tokens import TokenAnswer
 from keybearer.sessions.model import Proof
-from keybearer.sessions.service import Sessions
 from keybearer.signin import errors, metrics
+from keybearer.signin.entrance import Client, Entrance
 from keybearer.signin.flows import Departure, Flows, Wish
 from keybearer.signin.model import CONNECT, LINK, SIGN_IN, Flow, Secrets
 from keybearer.tenancy.model import Tenant
@@ -50,10 +49,7 @@ class Callback:
     code: str | None = field(repr=False)
     error: str | None
     issuer: str | None
-    browser_secret: str | None = field(repr=False)
-    user_agent: str
-    source: Source
-    principal: Principal | None
+    client: Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +69,11 @@ class SignIn:
         flows: Flows,
         providers: Providers,
         identities: Identities,
-        sessions: Sessions,
+        entrance: Entrance,
         vault: Vault,
         ledger: Ledger,
-        lockouts: Lockouts,
         step_up: StepUp,
+        limits: SignInLimits,
         erasers: tuple[Eraser, ...],
         erasures: ErasureLog | None = None,
     ) -> None:
@@ -85,11 +81,11 @@ class SignIn:
         self._flows = flows
         self._providers = providers
         self._identities = identities
-        self._sessions = sessions
+        self._entrance = entrance
         self._vault = vault
         self._ledger = ledger
-        self._lockouts = lockouts
         self._step_up = step_up
+        self._limits = limits
         self._erasers = erasers
         self._erasures = erasures
 
@@ -132,7 +128,7 @@ class SignIn:
         """Never raises for what a browser or provider may do: each failure is an Arrival with its problem code."""
         flow: Flow | None = None
         try:
-            flow = await self._flows.find(tenant, callback.provider.name, callback.state, callback.browser_secret)
+            flow = await self._flows.find(tenant, callback.provider.name, callback.state, callback.client.flow)
             token = await self._finish(tenant, flow, callback)
         except KeybearerError as error:
             log.info("signin.failed", code=error.code, provider=callback.provider.name)
@@ -188,7 +184,7 @@ class SignIn:
 
     async def _finish(self, tenant: Tenant, flow: Flow, callback: Callback) -> str | None:
         if flow.kind != SIGN_IN:
-            _check_session(flow, callback.principal)
+            _check_session(flow, callback.client.principal)
         try:
             kept = await self._flows.use(tenant, flow)
         except EnvelopeError as error:
@@ -223,28 +219,20 @@ class SignIn:
 
     async def _sign_in(self, tenant: Tenant, flow: Flow, callback: Callback, identity: ProviderIdentity) -> str:
         presented = _presented(callback.provider, identity)
+        await self._limits.check_account(tenant.id, identity.email or f"{identity.issuer} {identity.subject}")
         async with self._db.transaction(tenant.id) as tx:
             user = await self._identities.sign_in(tx, tenant.id, presented)
-            # A sign-in never keeps the token that the browser came with.
-            if callback.principal is not None:
-                await self._sessions.replace(tx, callback.principal)
-            token = await self._sessions.open(
-                tx, tenant.id, user.id, presented.provider, callback.user_agent, _proof(flow, identity)
-            )
-            await self._lockouts.remember(tx, tenant.id, user.id, callback.source)
-            await self._ledger.record(
+            entered = await self._entrance.let_in(
                 tx,
-                Entry(
-                    tenant_id=tenant.id,
-                    action="sign_in",
-                    actor_kind="person",
-                    user_id=user.id,
-                    provider=presented.provider,
-                    detail={"account": identity.account_name},
-                ),
+                tenant,
+                user,
+                callback.client,
+                presented.provider,
+                proof=_proof(flow, identity),
+                account=identity.account_name,
             )
         metrics.ATTEMPTS.labels(callback.provider.name, "ok").inc()
-        return token
+        return entered.session.token
 
     async def _add_to_account(
         self, tenant: Tenant, flow: Flow, provider: Provider, answer: TokenAnswer, identity: ProviderIdentity

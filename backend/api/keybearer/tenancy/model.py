@@ -22,5 +22,10 @@ class Directory:
     tenants: dict[str, Tenant]
     internal: frozenset[str]
 
+    @property
+    def each(self) -> list[Tenant]:
+        """Every tenant once, however many hosts lead to it."""
+        return list({tenant.id: tenant for tenant in self.tenants.values()}.values())
+
     def find(self, host: str) -> Tenant | None:
         return self.tenants.get(host)

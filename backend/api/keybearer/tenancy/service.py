@@ -1,6 +1,7 @@
 """Which tenant a request belongs to, by its Host header (rule R1)."""
 
 import asyncio
+from uuid import UUID
 
 import structlog
 from starlette.datastructures import Headers
@@ -35,6 +36,10 @@ class Tenancy:
     @property
     def default(self) -> Tenant:
         return self._directory.tenants[self._settings.public_host]
+
+    def find(self, tenant_id: UUID) -> Tenant | None:
+        """None for one without a host."""
+        return next((tenant for tenant in self._directory.tenants.values() if tenant.id == tenant_id), None)
 
     @property
     def aliases(self) -> frozenset[str]:

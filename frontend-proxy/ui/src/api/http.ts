@@ -35,7 +35,8 @@ function call<Answer>(method: string, path: string, { query, ...rest }: Options)
 
 /** One exchange with a whole address; the functions above are what pages use. */
 export async function request<Answer>(method: string, url: string, { body, signal }: Omit<Options, "query"> = {}): Promise<Answer> {
-  const headers: Record<string, string> = { Accept: "application/json, application/problem+json" };
+  // A session comes as a cookie, and no token to a script.
+  const headers: Record<string, string> = { Accept: "application/json, application/problem+json", "Keybearer-Session": "cookie" };
   const init: RequestInit = { method, headers, credentials: "same-origin", redirect: "error" };
   if (signal) init.signal = signal;
   if (body !== undefined) {

@@ -131,6 +131,124 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register with a password
+         * @description Answers as a sign-in does; with mail it answers 202, and the mail says how to go on.
+         */
+        post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with a password
+         * @description The access token is for programs, and the session token is what a browser would have as its cookie.
+         */
+        post: operations["login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change your password
+         * @description Your other sessions end.
+         */
+        post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * New tokens for a program
+         * @description Asked again within ten seconds, it gives the same answer; later, the sign-in is ended everywhere.
+         */
+        post: operations["refresh_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/api-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Your API keys */
+        get: operations["list_api_keys"];
+        put?: never;
+        /**
+         * Make a key for a program
+         * @description Send it as `Authorization: Bearer kbk_…`. A key cannot make keys.
+         */
+        post: operations["create_api_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/api-keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke an API key */
+        delete: operations["revoke_api_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/{provider}/start": {
         parameters: {
             query?: never;
@@ -485,6 +603,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/.well-known/jwks.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Keys of access tokens */
+        get: operations["read_jwks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.well-known/oauth-authorization-server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How to verify access tokens */
+        get: operations["read_metadata"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -511,6 +663,50 @@ export interface components {
             };
         };
         /**
+         * Accepted
+         * @description The same for a new address and for one that has an account.
+         * @example {
+         *       "detail": "If the address can be registered, mail says how to go on."
+         *     }
+         */
+        Accepted: {
+            /** Detail */
+            detail: string;
+        };
+        /**
+         * Account
+         * @description Who signed in.
+         * @example {
+         *       "avatar_url": "https://example.com/alice.png",
+         *       "email": "alice@example.com",
+         *       "id": "0198a7c0-11aa-7d0e-9b4c-2f1f6f6c9d20",
+         *       "name": "Alice",
+         *       "roles": [
+         *         "member"
+         *       ],
+         *       "tenant": {
+         *         "id": "00000000-0000-7000-8000-000000000001",
+         *         "name": "Keybearer"
+         *       }
+         *     }
+         */
+        Account: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Email */
+            email: string | null;
+            /** Name */
+            name: string;
+            /** Avatar Url */
+            avatar_url: string | null;
+            /** Roles */
+            roles: string[];
+            tenant: components["schemas"]["Tenant"];
+        };
+        /**
          * Actor
          * @description Who did it. `name` is null once the person was erased.
          */
@@ -524,6 +720,92 @@ export interface components {
             id: string | null;
             /** Name */
             name: string | null;
+        };
+        /**
+         * ApiKey
+         * @description A live API key; its secret was shown when it was made and is not kept.
+         * @example {
+         *       "created_at": "2026-11-22T18:00:00Z",
+         *       "expires_at": "2027-02-20T18:00:00Z",
+         *       "id": "0198a7c3-7a10-7b21-9d30-5c1e2f3a4b5c",
+         *       "name": "Nightly report",
+         *       "scopes": [
+         *         "connections:read"
+         *       ],
+         *       "last_used_at": null
+         *     }
+         */
+        ApiKey: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /** Scopes */
+            scopes: string[] | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Last Used At */
+            last_used_at: string | null;
+        };
+        /**
+         * ApiKeyPage
+         * @example {
+         *       "items": [
+         *         {
+         *           "created_at": "2026-11-22T18:00:00Z",
+         *           "expires_at": "2027-02-20T18:00:00Z",
+         *           "id": "0198a7c3-7a10-7b21-9d30-5c1e2f3a4b5c",
+         *           "name": "Nightly report",
+         *           "scopes": [
+         *             "connections:read"
+         *           ],
+         *           "last_used_at": null
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        ApiKeyPage: {
+            /** Items */
+            items: components["schemas"]["ApiKey"][];
+            /** Next */
+            next?: string | null;
+        };
+        /**
+         * ApiKeyWish
+         * @description Without `scopes` the key may do all that a key can; without `expires_at` it lives for 90 days.
+         * @example {
+         *       "expires_at": "2027-02-20T18:00:00Z",
+         *       "name": "Nightly report",
+         *       "scopes": [
+         *         "connections:read"
+         *       ]
+         *     }
+         */
+        ApiKeyWish: {
+            /**
+             * Name
+             * @description What the key is for, in your words.
+             */
+            name: string;
+            /** Scopes */
+            scopes?: ("account" | "account:read" | "api-keys" | "api-keys:read" | "connections" | "connections:read" | "events" | "events:read" | "grants" | "grants:read" | "ledger" | "ledger:read" | "rooms")[] | null;
+            /**
+             * Expires At
+             * @description At most 366 days from now.
+             */
+            expires_at?: string | null;
         };
         /**
          * AuthorizeUrl
@@ -943,6 +1225,28 @@ export interface components {
             next?: string | null;
         };
         /**
+         * Jwks
+         * @description The keys that access tokens are signed with, now and after the next change (RFC 7517).
+         * @example {
+         *       "keys": [
+         *         {
+         *           "alg": "EdDSA",
+         *           "crv": "Ed25519",
+         *           "kid": "s1",
+         *           "kty": "OKP",
+         *           "use": "sig",
+         *           "x": "…"
+         *         }
+         *       ]
+         *     }
+         */
+        Jwks: {
+            /** Keys */
+            keys: {
+                [key: string]: unknown;
+            }[];
+        };
+        /**
          * LedgerEntry
          * @description One thing that happened. `detail` is null where the person's data was erased; the entry itself stays.
          * @example {
@@ -1079,6 +1383,26 @@ export interface components {
             next?: string | null;
         };
         /**
+         * Login
+         * @description `totp` or `recovery_code` where `factor_required` asked for one; `new_password` after `password_expired`.
+         * @example {
+         *       "email": "alice@example.com",
+         *       "password": "violet kettle under nine bridges"
+         *     }
+         */
+        Login: {
+            /** Email */
+            email: string;
+            /** Password */
+            password: string;
+            /** Totp */
+            totp?: string | null;
+            /** Recovery Code */
+            recovery_code?: string | null;
+            /** New Password */
+            new_password?: string | null;
+        };
+        /**
          * Me
          * @description Who is signed in.
          * @example {
@@ -1117,6 +1441,80 @@ export interface components {
             session: components["schemas"]["CurrentSession"];
         };
         /**
+         * Metadata
+         * @description How to verify an access token, in the words of RFC 8414.
+         * @example {
+         *       "access_token_signing_alg_values_supported": [
+         *         "EdDSA"
+         *       ],
+         *       "claims_supported": [
+         *         "iss",
+         *         "sub"
+         *       ],
+         *       "issuer": "https://keybearer.example.com",
+         *       "jwks_uri": "https://keybearer.example.com/.well-known/jwks.json",
+         *       "login_endpoint": "https://keybearer.example.com/api/auth/login",
+         *       "refresh_endpoint": "https://keybearer.example.com/api/auth/refresh",
+         *       "response_types_supported": []
+         *     }
+         */
+        Metadata: {
+            /** Issuer */
+            issuer: string;
+            /** Jwks Uri */
+            jwks_uri: string;
+            /** Access Token Signing Alg Values Supported */
+            access_token_signing_alg_values_supported: string[];
+            /** Claims Supported */
+            claims_supported: string[];
+            /** Response Types Supported */
+            response_types_supported: string[];
+            /** Login Endpoint */
+            login_endpoint: string;
+            /** Refresh Endpoint */
+            refresh_endpoint: string;
+        };
+        /**
+         * NewApiKey
+         * @description `key` is the secret. It is shown this once.
+         * @example {
+         *       "created_at": "2026-11-22T18:00:00Z",
+         *       "expires_at": "2027-02-20T18:00:00Z",
+         *       "id": "0198a7c3-7a10-7b21-9d30-5c1e2f3a4b5c",
+         *       "key": "kbk_…",
+         *       "name": "Nightly report",
+         *       "scopes": [
+         *         "connections:read"
+         *       ],
+         *       "last_used_at": null
+         *     }
+         */
+        NewApiKey: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /** Scopes */
+            scopes: string[] | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Last Used At */
+            last_used_at: string | null;
+            /** Key */
+            key: string;
+        };
+        /**
          * NewGrant
          * @description `grant` is the secret for the agent. It is shown this once.
          * @example {
@@ -1153,6 +1551,20 @@ export interface components {
             expires_at: string;
             /** Connections */
             connections: components["schemas"]["GrantedConnection"][];
+        };
+        /**
+         * PasswordChange
+         * @description The present password, and the one to come.
+         * @example {
+         *       "current": "violet kettle under nine bridges",
+         *       "new": "seven slow herons over slate"
+         *     }
+         */
+        PasswordChange: {
+            /** Current */
+            current: string;
+            /** New */
+            new: string;
         };
         /**
          * Person
@@ -1318,6 +1730,36 @@ export interface components {
             title: string;
         };
         /**
+         * RefreshWish
+         * @description The token of the last answer. It works once.
+         * @example {
+         *       "refresh_token": "kbr_…"
+         *     }
+         */
+        RefreshWish: {
+            /** Refresh Token */
+            refresh_token: string;
+        };
+        /**
+         * Registration
+         * @description `name` may stand for `full_name`. `invitation` is what whoever runs this gave you, where one is needed.
+         * @example {
+         *       "email": "alice@example.com",
+         *       "full_name": "Alice Example",
+         *       "password": "violet kettle under nine bridges"
+         *     }
+         */
+        Registration: {
+            /** Email */
+            email: string;
+            /** Password */
+            password: string;
+            /** Full Name */
+            full_name: string;
+            /** Invitation */
+            invitation?: string | null;
+        };
+        /**
          * RoomToken
          * @description Connect to `livekit_url` with the token. `room_name` is what the server calls the room.
          * @example {
@@ -1423,6 +1865,49 @@ export interface components {
             next?: string | null;
         };
         /**
+         * SignedIn
+         * @description Tokens are null where the session came as a cookie; LiveKit's are null where there is no LiveKit server.
+         * @example {
+         *       "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9…",
+         *       "expires_in": 1800,
+         *       "livekit_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9…",
+         *       "livekit_url": "wss://livekit.example.com",
+         *       "refresh_token": "kbr_…",
+         *       "session_token": "kbs_…",
+         *       "token_type": "bearer",
+         *       "user": {
+         *         "avatar_url": "https://example.com/alice.png",
+         *         "email": "alice@example.com",
+         *         "id": "0198a7c0-11aa-7d0e-9b4c-2f1f6f6c9d20",
+         *         "name": "Alice",
+         *         "roles": [
+         *           "member"
+         *         ],
+         *         "tenant": {
+         *           "id": "00000000-0000-7000-8000-000000000001",
+         *           "name": "Keybearer"
+         *         }
+         *       }
+         *     }
+         */
+        SignedIn: {
+            /** Access Token */
+            access_token: string | null;
+            /** Token Type */
+            token_type: string;
+            /** Expires In */
+            expires_in: number | null;
+            /** Refresh Token */
+            refresh_token: string | null;
+            /** Session Token */
+            session_token: string | null;
+            user: components["schemas"]["Account"];
+            /** Livekit Token */
+            livekit_token: string | null;
+            /** Livekit Url */
+            livekit_url: string | null;
+        };
+        /**
          * StartConnection
          * @description What to ask the provider for. Without `scopes`, the provider's default ones.
          * @example {
@@ -1455,6 +1940,26 @@ export interface components {
             id: string;
             /** Name */
             name: string;
+        };
+        /**
+         * TokenPair
+         * @description Keep the new refresh token: the one that you sent is used up.
+         * @example {
+         *       "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9…",
+         *       "expires_in": 1800,
+         *       "refresh_token": "kbr_…",
+         *       "token_type": "bearer"
+         *     }
+         */
+        TokenPair: {
+            /** Access Token */
+            access_token: string;
+            /** Token Type */
+            token_type: string;
+            /** Expires In */
+            expires_in: number;
+            /** Refresh Token */
+            refresh_token: string;
         };
         /**
          * Typed
@@ -1602,6 +2107,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The headers are too large */
             431: {
                 headers: {
@@ -1741,6 +2255,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The headers are too large */
             431: {
                 headers: {
@@ -1790,6 +2313,15 @@ export interface operations {
             };
             /** @description No valid credential */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2019,6 +2551,668 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing for this caller */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `cookie`: the session comes as a cookie, and no token is answered. */
+                "Keybearer-Session"?: "cookie" | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Registration"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description If the address can be registered, mail says how to go on. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of things does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many at once; `Retry-After` says when */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    login: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `cookie`: the session comes as a cookie, and no token is answered. */
+                "Keybearer-Session"?: "cookie" | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Login"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many at once; `Retry-After` says when */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of things does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many at once; `Retry-After` says when */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refresh_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefreshWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenPair"];
+                };
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_api_keys: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyPage"];
+                };
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_api_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApiKeyWish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewApiKey"];
+                };
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The state of things does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A part that is needed is away; `Retry-After` may say when to try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_api_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing for this caller */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is not allowed; `errors` names it where it can */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The headers are too large */
             431: {
                 headers: {
@@ -2078,6 +3272,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such thing for this caller */
             404: {
                 headers: {
@@ -2098,6 +3301,15 @@ export interface operations {
             };
             /** @description A value is not allowed; `errors` names it where it can */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many at once; `Retry-After` says when */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2333,6 +3545,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The headers are too large */
             431: {
                 headers: {
@@ -2524,6 +3745,15 @@ export interface operations {
             };
             /** @description No valid credential */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2876,6 +4106,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A value is not allowed; `errors` names it where it can */
             422: {
                 headers: {
@@ -3217,6 +4456,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not allowed, or asked from another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description There is no such thing for this caller */
             404: {
                 headers: {
@@ -3277,6 +4525,15 @@ export interface operations {
             };
             /** @description No valid credential */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3358,6 +4615,15 @@ export interface operations {
             };
             /** @description No valid credential */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed, or asked from another site */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4135,6 +5401,82 @@ export interface operations {
             };
             /** @description A part that is needed is away; `Retry-After` may say when to try again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_jwks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Jwks"];
+                };
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_metadata: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Metadata"];
+                };
+            };
+            /** @description Syntax that makes no sense, such as a broken body or a header that is there twice */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The headers are too large */
+            431: {
                 headers: {
                     [name: string]: unknown;
                 };

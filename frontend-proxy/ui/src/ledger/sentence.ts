@@ -60,6 +60,14 @@ export const actionLabels: Record<string, string> = {
   sign_out: "Sign-outs",
   "session.ended": "Sessions ended",
   "sessions.ended": "All other sessions ended",
+  "session.token_reused": "Refresh tokens used twice",
+  "account.registered": "Registrations",
+  "account.created": "Accounts made by an operator",
+  "account.invited": "Invitations",
+  "password.changed": "Password changes",
+  "password.reset": "Passwords set by an operator",
+  "api_key.created": "API keys made",
+  "api_key.revoked": "API keys revoked",
   "identity.linked": "Sign-ins linked",
   "identity.unlinked": "Sign-ins unlinked",
   "account.erased": "Account erased",
@@ -79,6 +87,15 @@ const tellings: Record<string, Telling> = {
   sign_out: (_, { actor }) => [actor, plain(" signed out")],
   "session.ended": (entry, { actor }) => [actor, plain(` ended the session${on(detail(entry, "device"))}`)],
   "sessions.ended": (_, { actor }) => [actor, plain(" ended all other sessions")],
+  "session.token_reused": () => [plain("A refresh token was used twice, so its sign-in was ended")],
+  "account.registered": (_, { actor }) => [actor, plain(" registered")],
+  "account.created": (entry) => [plain(`An account was made${forWhom(entry)}`)],
+  "account.invited": (entry) => [plain(`An invitation was made${forWhom(entry)}`)],
+  "password.changed": (entry, { actor }) =>
+    entry.outcome === "failed" ? [actor, plain(" gave a wrong password to change it")] : [actor, plain(" changed the password")],
+  "password.reset": () => [plain("A new password was set by whoever runs this Keybearer")],
+  "api_key.created": (entry, { actor }) => [actor, plain(` made the API key ${detail(entry, "name") ?? ""}`.trimEnd())],
+  "api_key.revoked": (entry, { actor }) => [actor, plain(` revoked the API key ${detail(entry, "name") ?? ""}`.trimEnd())],
   "identity.linked": (_, { actor, provider }) => [actor, plain(" added "), provider, plain(" as a way to sign in")],
   "identity.unlinked": (_, { actor, provider }) => [actor, plain(" removed "), provider, plain(" as a way to sign in")],
   "connection.created": (_, { actor, provider, account }) => [actor, plain(" connected "), provider, ...account],
@@ -113,7 +130,7 @@ function namesOf(entry: LedgerEntry, { me, titleOf }: Context): Names {
   const account = entry.connection?.account ?? null;
   return {
     actor: strong(actorName(entry, me)),
-    provider: strong(entry.provider === null ? "a provider" : titleOf(entry.provider)),
+    provider: strong(entry.provider === null ? "a provider" : entry.provider === "password" ? "a password" : titleOf(entry.provider)),
     account: account === null ? [] : [plain(` (${account})`)],
   };
 }
@@ -124,12 +141,20 @@ function actorName({ actor }: LedgerEntry, me: string | null): string {
   return actor.name ?? "An agent";
 }
 
+function forWhom(entry: LedgerEntry): string {
+  const account = detail(entry, "account");
+  return account === null ? "" : ` for ${account}`;
+}
+
 function because(entry: LedgerEntry): string {
   const why = entry.code ?? null;
   return why === null ? "" : `: ${codeWords[why] ?? why.replaceAll("_", " ")}`;
 }
 
 const codeWords: Record<string, string> = {
+  credentials_wrong: "the address or the password was wrong",
+  factor_required: "a second factor was missing",
+  rate_limited: "it was tried too often",
   consent_denied: "the answer at the provider was no",
   provider_unavailable: "the provider did not answer",
   provider_timeout: "the provider took too long",

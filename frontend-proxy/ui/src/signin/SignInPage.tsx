@@ -10,6 +10,7 @@ import { ThemeSwitch } from "../kit/ThemeSwitch";
 import { Loaded } from "../kit/Waiting";
 import { Wordmark } from "../kit/Wordmark";
 import { localPath } from "../kit/words";
+import { PasswordForm } from "./PasswordForm";
 import "../kit/shell.css";
 import "./signin.css";
 
@@ -31,9 +32,8 @@ export function SignInPage() {
         <Loaded query={providers} waiting={<ButtonsWaiting />}>
           {({ items }) => {
             const offered = items.filter((provider) => provider.sign_in && provider.configured);
-            return offered.length === 0 ? (
-              <NobodyToAsk />
-            ) : (
+            if (offered.length === 0) return null;
+            return (
               <ul className="signin-ways">
                 {offered.map(({ name, title, icon }) => (
                   <li key={name}>
@@ -50,28 +50,16 @@ export function SignInPage() {
             );
           }}
         </Loaded>
+        <PasswordForm />
         <p className="signin-fine">
           <KeyRound className="icon" aria-hidden />
-          Signing in asks for your name and email only. What agents may use, you connect afterwards, one by one.
+          A provider tells your name and email only. What agents may use, you connect afterwards, one by one.
         </p>
       </div>
       <div className="signin-theme">
         <ThemeSwitch />
       </div>
     </main>
-  );
-}
-
-function NobodyToAsk() {
-  return (
-    <div className="stack small">
-      <p>
-        <strong>No way to sign in is set up here yet.</strong>
-      </p>
-      <p className="muted">
-        Whoever runs this Keybearer adds a provider with its client credentials; <code>keybearer verify</code> says what is missing.
-      </p>
-    </div>
   );
 }
 

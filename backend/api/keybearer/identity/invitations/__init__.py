@@ -1,0 +1,1 @@
+"""Invitations: leave to register with one address, given by whoever runs the installation."""

@@ -1,0 +1,1 @@
+"""How often somebody may ask: per address, per account and per token."""

@@ -1,0 +1,1 @@
+"""Mail to people: written down with the change that it tells of, sent by one process, forgotten once it is sent."""

@@ -1,0 +1,1 @@
+"""Local accounts: register, sign in with a password, change it."""

@@ -1,0 +1,99 @@
+"""What an operator does with accounts from the command line: make one, set its password, invite somebody."""
+
+from uuid import UUID
+
+from keybearer.identity import address
+from keybearer.identity.errors import account_not_found
+from keybearer.identity.invitations.service import Invitations
+from keybearer.identity.model import User
+from keybearer.identity.passwords.service import Passwords
+from keybearer.identity.service import Identities
+from keybearer.kit.database import Database, Transaction
+from keybearer.ledger.model import Entry
+from keybearer.ledger.service import Ledger
+from keybearer.sessions.service import Sessions
+from keybearer.signin.accounts.factors import SecondFactors
+from keybearer.signin.accounts.model import words_of
+from keybearer.tenancy.model import Tenant
+
+
+class Operating:
+    def __init__(
+        self,
+        db: Database,
+        identities: Identities,
+        passwords: Passwords,
+        invitations: Invitations,
+        sessions: Sessions,
+        ledger: Ledger,
+        factors: SecondFactors,
+    ) -> None:
+        self._db = db
+        self._identities = identities
+        self._passwords = passwords
+        self._invitations = invitations
+        self._sessions = sessions
+        self._ledger = ledger
+        self._factors = factors
+
+    async def create(self, tenant: Tenant, email: str, name: str, role: str, password: str) -> User:
+        """Whoever runs the installation says whose address it is.
+
+        Raises BadInput (`email_invalid`, `password_refused`), Conflict (`address_taken`, `link_required`).
+        """
+        kept = address.checked(email)
+        encoded = await self._passwords.hash_new(password, words=words_of(kept, name))
+        async with self._db.transaction(tenant.id) as tx:
+            user = await self._identities.register_local(tx, tenant.id, kept, name, role=role, verified=True)
+            await self._passwords.set(tx, tenant.id, user.id, encoded)
+            await self._record(tx, tenant, user.id, "account.created", {"account": kept, "role": role})
+        return user
+
+    async def reset_password(self, tenant: Tenant, email: str, password: str) -> int:
+        """How many sessions ended: all of the person's. Gives a first password to somebody who had none.
+
+        Raises NotFound("account_not_found"), BadInput("password_refused").
+        """
+        async with self._db.transaction(tenant.id) as tx:
+            user = await self._find(tx, tenant, email)
+            before = await self._passwords.find(tx, tenant.id, user.id)
+            factors = await self._factors.enrolled(tx, tenant.id, user.id)
+        words = words_of(user.email or "", user.name)
+        encoded = await self._passwords.hash_new(password, words=words, has_factor=bool(factors), before=before)
+        async with self._db.transaction(tenant.id) as tx:
+            if not await self._identities.hold(tx, tenant.id, user.id):
+                raise account_not_found()
+            await self._passwords.set(tx, tenant.id, user.id, encoded)
+            ended = await self._sessions.end_all(tx, tenant.id, user.id)
+            await self._record(tx, tenant, user.id, "password.reset", {"sessions": ended})
+        return ended
+
+    async def invite(self, tenant: Tenant, email: str, role: str) -> str:
+        """The token, shown this once. Raises BadInput("email_invalid")."""
+        kept = address.checked(email)
+        async with self._db.transaction(tenant.id) as tx:
+            token = await self._invitations.invite(tx, tenant.id, kept, role)
+            await self._record(tx, tenant, None, "account.invited", {"account": kept, "role": role})
+        return token
+
+    async def _find(self, tx: Transaction, tenant: Tenant, email: str) -> User:
+        """Who signs in with the address and a password; else who alone has it."""
+        owner = await self._passwords.find_owner(tx, tenant.id, email.strip())
+        if owner is not None:
+            user = await self._identities.find_user(tx, tenant.id, owner)
+            found = [user] if user is not None else []
+        else:
+            found = [
+                each
+                for each in await self._identities.find_by_email(tx, tenant.id, email.strip())
+                if each.email_verified
+            ]
+        if len(found) != 1:
+            raise account_not_found()
+        return found[0]
+
+    async def _record(
+        self, tx: Transaction, tenant: Tenant, user_id: UUID | None, action: str, detail: dict[str, object]
+    ) -> None:
+        entry = Entry(tenant_id=tenant.id, action=action, actor_kind="system", user_id=user_id, detail=detail)
+        await self._ledger.record(tx, entry)
