@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keybearer import __version__
-from keybearer.cli import admin, keys, ledger, offsite, token
+from keybearer.cli import admin, keys, ledger, offsite, token, users
 from keybearer.cli.run import run
 
 app = typer.Typer(
@@ -213,3 +213,4 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(offsite.app, name="offsite")
 app.add_typer(token.app, name="token")
+app.add_typer(users.app, name="users")
