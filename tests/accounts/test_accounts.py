@@ -6,7 +6,7 @@ from typing import Any
 
 import bcrypt
 import pytest
-from accounts.world import BROWSER, OTHER, PASSWORD, Factors, Sent, World, opened
+from accounts.world import BROWSER, HERE, OTHER, PASSWORD, Sent, World, opened
 from keybearer.identity.model import Presented
 from keybearer.identity.passwords.hashing import Hashing
 from keybearer.kit import context
@@ -178,32 +178,13 @@ async def test_an_imported_hash_is_replaced_at_the_first_sign_in(world: World) -
     assert await code_of(world.sign_in()) is None
 
 
-@pytest.mark.parametrize(
-    ("password", "proof", "code"),
-    [
-        (PASSWORD, {}, "factor_required"),
-        (PASSWORD, {"totp": "000000"}, "factor_wrong"),
-        (PASSWORD, {"totp": "246810"}, None),
-        (OTHER, {"totp": "246810"}, "credentials_wrong"),
-        (OTHER, {}, "credentials_wrong"),
-    ],
-)
-async def test_a_second_factor_is_asked_after_the_password(
-    tmp_path: Path, database, password: str, proof: dict[str, str], code: str | None
-) -> None:
-    async with opened(tmp_path, database.url, factors=Factors()) as world:
-        await world.register()
-        assert await code_of(world.sign_in(password=password, **proof)) == code
-
-
-async def test_with_a_factor_a_short_password_is_enough(tmp_path: Path, database) -> None:
-    async with opened(tmp_path, database.url, factors=(factors := Factors(names=()))) as world:
-        signed_in = await world.register()
-        principal = await world.services.sessions.find_principal(signed_in.session.token)
-        change = (world.tenant, principal, PASSWORD, "x7#pQ!zr")
-        assert await code_of(world.accounts.change_password(*change)) == "password_refused"
-        factors.names = ("totp",)
-        assert await code_of(world.accounts.change_password(*change)) is None
+async def test_with_a_factor_a_short_password_is_enough(world: World) -> None:
+    entered = await world.register()
+    principal = await world.services.sessions.find_principal(entered.session.token)
+    change = (world.tenant, principal, PASSWORD, "x7#pQ!zr", HERE)
+    assert await code_of(world.accounts.change_password(*change)) == "password_refused"
+    await world.enrol(principal)
+    assert await code_of(world.accounts.change_password(*change)) is None
 
 
 async def test_with_mail_known_and_unknown_are_answered_alike(tmp_path: Path, database) -> None:
@@ -228,19 +209,19 @@ async def test_changing_the_password(tmp_path: Path, database) -> None:
         sessions = world.services.sessions
         principal = await sessions.find_principal(second.session.token)
         change = world.accounts.change_password
-        assert await code_of(change(world.tenant, principal, OTHER, "x")) == "password_wrong"
-        assert await code_of(change(world.tenant, principal, PASSWORD, PASSWORD)) == "password_refused"
-        assert await code_of(change(world.tenant, principal, PASSWORD, OTHER)) is None
+        assert await code_of(change(world.tenant, principal, OTHER, "x", HERE)) == "password_wrong"
+        assert await code_of(change(world.tenant, principal, PASSWORD, PASSWORD, HERE)) == "password_refused"
+        assert await code_of(change(world.tenant, principal, PASSWORD, OTHER, HERE)) is None
         assert post.letters == [("password_changed", "dora@example.com")]
         assert await sessions.find_principal(first.session.token) is None
         assert await sessions.find_principal(second.session.token) is not None
         assert await code_of(world.sign_in()) == "credentials_wrong"
         assert await code_of(world.sign_in(password=OTHER)) is None
-        refused = await code_of(change(world.tenant, principal, OTHER, PASSWORD))
+        refused = await code_of(change(world.tenant, principal, OTHER, PASSWORD, HERE))
         assert refused == "password_refused", "the one before is remembered"
         third = "a lamp for every quiet otter"
-        assert await code_of(change(world.tenant, principal, OTHER, third)) is None
-        assert await code_of(change(world.tenant, principal, third, PASSWORD)) is None, "one before, and no more"
+        assert await code_of(change(world.tenant, principal, OTHER, third, HERE)) is None
+        assert await code_of(change(world.tenant, principal, third, PASSWORD, HERE)) is None, "one before, and no more"
         assert ("password.changed", "failed", "password_wrong") in await world.ledger()
         assert ("password.changed", "ok", None) in await world.ledger()
 
@@ -249,7 +230,10 @@ async def test_of_two_changes_at_once_one_counts(world: World) -> None:
     signed_in = await world.register()
     principal = await world.services.sessions.find_principal(signed_in.session.token)
     results = await asyncio.gather(
-        *(code_of(world.accounts.change_password(world.tenant, principal, PASSWORD, OTHER + str(n))) for n in range(3))
+        *(
+            code_of(world.accounts.change_password(world.tenant, principal, PASSWORD, OTHER + str(n), HERE))
+            for n in range(3)
+        )
     )
     assert sorted(map(str, results)) == ["None", "password_wrong", "password_wrong"]
 
@@ -259,7 +243,8 @@ async def test_whoever_has_no_password_changes_none(world: World) -> None:
     async with world.services.db.transaction(world.tenant.id) as tx:
         session = await world.services.sessions.open(tx, world.tenant.id, user.id, "google", "x")
     principal = await world.services.sessions.find_principal(session.token)
-    assert await code_of(world.accounts.change_password(world.tenant, principal, PASSWORD, OTHER)) == "no_password"
+    change = world.accounts.change_password
+    assert await code_of(change(world.tenant, principal, PASSWORD, OTHER, HERE)) == "no_password"
 
 
 async def test_a_password_past_its_age_is_replaced_at_sign_in(tmp_path: Path, database) -> None:

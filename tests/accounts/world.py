@@ -8,25 +8,29 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from installation import App
+from keybearer.bootstrap import people
+from keybearer.bootstrap.people import People
 from keybearer.bootstrap.services import Services, build
 from keybearer.identity.model import User
 from keybearer.kit import settings
 from keybearer.kit.database import Transaction
-from keybearer.kit.errors import NotSignedIn
-from keybearer.signin.accounts.factors import NoSecondFactors, Proof, SecondFactors
+from keybearer.kit.principal import Principal
+from keybearer.lockouts.model import Source
 from keybearer.signin.accounts.letters import Letters, NoLetters
-from keybearer.signin.accounts.model import Client, Credentials, Newcomer
-from keybearer.signin.accounts.service import Accounts, Rules
+from keybearer.signin.accounts.model import Credentials, Newcomer, Second
+from keybearer.signin.accounts.service import Accounts
+from keybearer.signin.entrance import Client
 from keybearer.tenancy.model import Tenant
 
 PASSWORD = "violet kettle under nine bridges"
 OTHER = "seven slow herons over slate"
-PROGRAM = Client("python-httpx/1", browser=False)
-BROWSER = Client("Mozilla/5.0 Firefox/140.0", browser=True)
+HERE = Source("d" * 43, "192.0.2.1")
+PROGRAM = Client("python-httpx/1", browser=False, source=HERE)
+BROWSER = Client("Mozilla/5.0 Firefox/140.0", browser=True, source=HERE)
 ORIGIN = "http://localhost:8080"
 
 
@@ -41,20 +45,6 @@ class Clock:
 
     def on(self, **by: float) -> None:
         self.now += timedelta(**by)
-
-
-@dataclass
-class Factors:
-    """Somebody has TOTP, whose only right code is 246810."""
-
-    names: tuple[str, ...] = ("totp",)
-
-    async def enrolled(self, _tx: Transaction, _tenant_id: UUID, _user_id: UUID) -> tuple[str, ...]:
-        return self.names
-
-    async def check(self, _tenant_id: UUID, _user_id: UUID, proof: Proof) -> None:
-        if proof.totp != "246810":
-            raise NotSignedIn("factor_wrong", "Wrong.")
 
 
 @dataclass
@@ -77,8 +67,12 @@ class Sent:
 @dataclass
 class World:
     services: Services
+    people: People
     tenant: Tenant
-    accounts: Accounts
+
+    @property
+    def accounts(self) -> Accounts:
+        return self.people.accounts
 
     async def register(self, email: str = "dora@example.com", password: str = PASSWORD, **more: Any) -> Any:
         client = more.pop("client", PROGRAM)
@@ -86,9 +80,15 @@ class World:
         return await self.accounts.register(self.tenant, newcomer, client)
 
     async def sign_in(self, email: str = "dora@example.com", password: str = PASSWORD, **more: Any) -> Any:
-        proof = Proof(more.pop("totp", None), more.pop("recovery_code", None))
-        credentials = Credentials(email, password, proof, more.pop("new_password", None))
+        second = Second(more.pop("totp", None), more.pop("recovery_code", None))
+        credentials = Credentials(email, password, second, more.pop("new_password", None))
         return await self.accounts.sign_in(self.tenant, credentials, more.pop("client", PROGRAM))
+
+    async def enrol(self, principal: Principal) -> App:
+        begun = await self.people.enrolling.begin_totp(principal)
+        app = App(str(begun.id), begun.seed)
+        app.recovery_codes, _ = await self.people.enrolling.confirm_totp(principal, begun.id, app.code(-1), HERE)
+        return app
 
     async def invite(self, email: str, role: str = "member") -> str:
         async with self.services.db.transaction(self.tenant.id) as tx:
@@ -107,7 +107,6 @@ async def opened(
     folder: Path,
     database_url: str,
     *,
-    factors: SecondFactors | None = None,
     letters: Letters | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     **extra: str,
@@ -118,23 +117,23 @@ async def opened(
     services = build(found)
     await services.keys.start(services.db)
     await services.tenancy.start()
-    accounts = Accounts(
-        services.db,
-        services.identities,
-        services.passwords,
-        services.invitations,
-        services.sessions,
-        services.program_tokens,
-        services.rooms,
-        services.ledger,
-        factors or NoSecondFactors(),
-        letters or NoLetters(),
-        services.sign_in_limits,
-        Rules(found.registration, found.registration_reveals),
+    made = people.build(
+        found,
+        db=services.db,
+        keys=services.keys,
+        ledger=services.ledger,
+        identities=services.identities,
+        invitations=services.invitations,
+        hashing=services.hashing,
+        sessions=services.sessions,
+        programs=services.program_tokens,
+        rooms=services.rooms,
+        limits=services.sign_in_limits,
+        letters=letters or NoLetters(),
         now=now,
     )
     try:
-        yield World(services, services.tenancy.default, accounts)
+        yield World(services, made, services.tenancy.default)
     finally:
         services.hashing.close()
         await services.outbound.aclose()

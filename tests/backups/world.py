@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from keybearer.backups.settling import Domains
 from keybearer.cli.main import app
 from keybearer.events.service import Events
+from keybearer.factors.service import Factors
 from keybearer.grants.service import Grants
 from keybearer.identity.service import Identities
 from keybearer.keys.envelope import Owner, Place
@@ -25,6 +26,7 @@ from keybearer.kit.database import Database
 from keybearer.ledger.background import Sealer
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
+from keybearer.lockouts.service import Lockouts
 from keybearer.mail.service import Mail
 from keybearer.sessions.service import Sessions
 from keybearer.signin.service import SignIn
@@ -117,15 +119,18 @@ class World:
         grants = Grants(db, vault, ledger, events)
         sessions = Sessions(db, ledger, events, upstream, upstream, upstream, upstream, upstream)
         identities = Identities(self.keys, ledger, upstream, "closed")
+        factors, lockouts = Factors(db, upstream, upstream, upstream, ledger), Lockouts(db, ledger)
         erasers = (
             grants.erase,
             vault.erase,
+            factors.erase,
+            lockouts.erase,
             Mail(self.keys, enabled=False).erase,
             sessions.erase,
             events.erase,
             identities.erase,
         )
-        sign_in = SignIn(db, upstream, upstream, identities, sessions, vault, ledger, upstream, erasers)
+        sign_in = SignIn(db, upstream, upstream, identities, upstream, vault, ledger, upstream, upstream, erasers)
         return Domains(self.keys, ledger, Sealer(db, self.signers), sign_in.erase_again)
 
     async def sql(self, query: str, *arguments: object) -> list[asyncpg.Record]:

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "backend" / "api" / "keybearer"
 ACTION = re.compile(
-    r"sign_in|sign_out|(?:sign_in|sessions?|identity|password|api_key|connection|grant|proxy|account|installation)\.[a-z_]+"
+    r"sign_in|sign_out|(?:sign_in|sessions?|identity|password|factor|api_key|connection|grant|proxy|account|installation)\.[a-z_]+"
 )
 # Names of live events, and the second row of a call, which readers see as one with the first.
 NO_ACTIONS = frozenset({"connection.changed", "session.revoked", "proxy.finished"})

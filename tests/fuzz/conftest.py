@@ -26,6 +26,7 @@ DESTRUCTIVE = frozenset(
         "end_session",
         "unlink_identity",
         "end_connection",
+        "remove_factor",
         "change_password",
     }
 )
@@ -85,6 +86,8 @@ class Target:
                 return str(self._victim().get("/api/auth/me").json()["session"]["id"])
             case "identity_id":
                 return str(self._victim().get("/api/auth/identities").json()["items"][0]["id"])
+            case "factor_id":
+                return str(self._factor())
             case "key_id":
                 return str(self.person.post("/api/api-keys", json={"name": "fuzzed"}).json()["id"])
             case "connection_id" if operation_id == "end_connection":
@@ -135,6 +138,13 @@ class Target:
             self.victim = self.installation.browser()
             self.installation.sign_in(self.victim, "bob@example.com")
         return self.victim
+
+    def _factor(self) -> str:
+        """One of the victim's, who showed lately who they are."""
+        items = self._victim().get("/api/auth/factors").json()["items"]
+        if items:
+            return str(items[0]["id"])
+        return self.installation.enrol(self._victim(), "bob@example.com").id
 
     def _forget_victim(self) -> None:
         if self.victim is not None:

@@ -77,6 +77,23 @@ def test_everything_personal_goes(site: Site, browser: Browser, other: Browser, 
     assert site.command("ledger", "verify").returncode == 0
 
 
+def test_factors_go_too_and_are_asked_for_before(site: Site, browser: Browser, sql: Sql) -> None:
+    app = site.enrol(browser, "dora@example.com")
+    person = browser.get("/api/auth/me").json()["id"]
+    site.sign_in(browser, "dora@example.com")
+    browser.post("/api/auth/reauthenticate", json={"totp": "000000"})
+    tables = {"totp_factors", "recovery_codes", "known_sources", "lockouts"}
+    assert tables <= set(rows_of(sql, person))
+    refused = browser.delete("/api/auth/me", json={"confirm": "dora@example.com"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "reauthenticate")
+    assert browser.post("/api/auth/reauthenticate", json={"totp": app.code()}).status_code == 200
+    begun = browser.post("/api/auth/factors/totp").json()  # waits to be confirmed
+    browser.post("/api/auth/passkeys/options")
+    assert leave(browser) == 204
+    assert set(rows_of(sql, person)) == KEPT
+    assert begun["secret"] not in site.log.read_text()
+
+
 def ids(browser: Browser) -> tuple[UUID, UUID]:
     me = browser.get("/api/auth/me").json()
     return UUID(me["id"]), UUID(me["session"]["id"])

@@ -91,6 +91,18 @@ def test_a_wrong_claim_is_wrong_for_the_times_asked(sandbox, provider, fault, cl
     assert seen[2] == right
 
 
+@pytest.mark.parametrize("provider", JWKS)
+def test_the_time_of_signing_in_is_said_where_it_was_asked_for(sandbox, provider) -> None:
+    def claims(**asked: str) -> dict[str, object]:
+        return decode(sandbox, provider, sandbox.tokens(provider, SCOPE, **asked)["id_token"]).claims
+
+    assert "auth_time" not in claims()
+    fresh = claims(max_age="0")
+    assert 0 <= fresh["iat"] - fresh["auth_time"] <= 5
+    sandbox.control(provider, "old_auth_time")
+    assert claims(max_age="0")["auth_time"] <= fresh["auth_time"] - 80_000
+
+
 def test_a_new_signing_key_leaves_the_earlier_one_published(sandbox) -> None:
     before = sandbox.tokens("google", SCOPE)["id_token"]
     sandbox.control("google", "rotate_signing_key")

@@ -11,7 +11,18 @@ from signin.site import Sql, consent, problem, query_of, start
 @pytest.fixture(autouse=True)
 def nobody(sql: Sql) -> None:
     """Each test begins without people."""
-    for table in ("bearers", "sessions", "devices", "flows", "grants", "connections", "identities", "users", "ledger"):
+    for table in (
+        "bearers",
+        "sessions",
+        "devices",
+        "flows",
+        "grants",
+        "connections",
+        "identities",
+        "known_sources",
+        "users",
+        "ledger",
+    ):
         sql.all(f"DELETE FROM {table}")
     sql.all("DELETE FROM data_keys WHERE owner_kind = 'user'")
 

@@ -47,11 +47,13 @@ QUICK = Timings(
 )
 PROVIDERS = {
     "acme": Provider(name="acme", title="Acme", auth="oauth2", grant_lifetime=GrantLifetime(months=6)),
+    "open": Provider(name="open", title="Open", auth="oauth2", raw_token=True),
     "growing": Provider(name="growing", title="Growing", auth="oauth2", incremental={"include_granted_scopes": "true"}),
     "keyed": Provider(
         name="keyed",
         title="Keyed",
         auth="api_key",
+        raw_token=True,
         fields=(Field("key", "API key"),),
         credential=Credential("X-Api-Key", "{key}"),
     ),
@@ -159,6 +161,7 @@ class World:
     clock: Clock
     superuser_url: str
     person: UUID
+    proved: bool = False
     vaults: list[Vault] = field(default_factory=list)
 
     @property

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from keybearer.http import problems
 from keybearer.http.principal import current_principal
+from keybearer.kit.errors import ReauthenticationNeeded
 from keybearer.vault.routes import routes
 
 
@@ -19,9 +20,13 @@ async def client(world, vault) -> AsyncIterator[httpx2.AsyncClient]:
     async def end_grants(tx, tenant_id, connection_id):
         return 3
 
+    async def require_proof(principal):
+        if not world.proved:
+            raise ReauthenticationNeeded("reauthenticate", "Show that it is you.")
+
     app = FastAPI()
     problems.install(app)
-    app.include_router(routes(vault, world.upstream, agents_of, end_grants), prefix="/api")
+    app.include_router(routes(vault, world.upstream, agents_of, end_grants, require_proof), prefix="/api")
     app.dependency_overrides[current_principal] = lambda: world.principal
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -90,6 +95,42 @@ async def test_a_provider_in_trouble_is_503_with_retry_after(world, vault, clien
     assert answer.headers["retry-after"] == "9"
 
 
+async def test_a_token_is_taken_out_where_the_policy_and_a_proof_allow_it(world, vault, client) -> None:
+    shut = await world.connect(vault)
+    open_ = await world.connect(vault, provider="open", expires_in=3600.0)
+    path = "/api/connections/{}/token"
+    refused = await client.post(path.format(shut.id))
+    assert (refused.status_code, refused.json()["code"]) == (403, "raw_token_off"), "before a proof is asked for"
+    unproved = await client.post(path.format(open_.id))
+    assert (unproved.status_code, unproved.json()["code"]) == (403, "reauthenticate")
+    world.proved = True
+    answer = await client.post(path.format(open_.id))
+    assert answer.status_code == 200
+    assert answer.json()["access_token"] == "access-0"
+    assert "refresh" not in answer.text
+    assert answer.json()["token_type"] == "Bearer"
+    assert [row["action"] for row in await world.sql("SELECT action FROM ledger ORDER BY id DESC LIMIT 1")] == [
+        "connection.token_revealed"
+    ]
+    still = await client.post(path.format(shut.id))
+    assert still.json()["code"] == "raw_token_off"
+
+
+async def test_an_expired_token_is_refreshed_before_it_is_taken_out(world, vault, client) -> None:
+    world.proved = True
+    connection = await world.connect(vault, provider="open", expires_in=1.0)
+    answer = await client.post(f"/api/connections/{connection.id}/token")
+    assert answer.json()["access_token"] == "access-1"
+
+
+async def test_what_was_typed_is_not_taken_out(world, vault, client) -> None:
+    world.proved = True
+    typed = (await client.post("/api/connections/keyed", json={"fields": {"key": "planted"}})).json()["id"]
+    answer = await client.post(f"/api/connections/{typed}/token")
+    assert (answer.status_code, answer.json()["code"]) == (403, "raw_token_off")
+    assert "planted" not in answer.text
+
+
 async def test_disconnecting(world, vault, client) -> None:
     connection = await world.connect(vault)
     answer = await client.delete(f"/api/connections/{connection.id}")
@@ -117,7 +158,8 @@ async def test_bad_input(client, method, path, body) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")
 
 
-async def test_unknown_ids(client) -> None:
-    for method, path in (("DELETE", ""), ("POST", "/refresh")):
+async def test_unknown_ids(world, client) -> None:
+    world.proved = True
+    for method, path in (("DELETE", ""), ("POST", "/refresh"), ("POST", "/token")):
         answer = await client.request(method, f"/api/connections/{uuid4()}{path}")
         assert (answer.status_code, answer.json()["code"]) == (404, "connection_not_found")

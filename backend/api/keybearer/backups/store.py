@@ -18,7 +18,7 @@ from keybearer.kit.errors import ConfigurationError
 # What lives for minutes, and what must not come back: a session that ended after the backup would be alive again.
 _REVISIONS = "alembic_version"
 _LEFT_OUT = (
-    _REVISIONS, "leases", "outbox", "flows", "sessions", "bearers", "refresh_journal",
+    _REVISIONS, "leases", "outbox", "flows", "passkey_challenges", "sessions", "bearers", "refresh_journal",
     "refresh_families", "refresh_tokens", "api_keys", "invitations",
 )  # fmt: skip
 _UNLIMITED = text(

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Scope
 from keybearer import __version__
 from keybearer.bootstrap.services import Services
 from keybearer.events import routes as events
+from keybearer.factors import routes as factors
 from keybearer.grants import routes as grants
 from keybearer.http import problems
 from keybearer.http.document import document, operation_id
@@ -28,6 +29,7 @@ from keybearer.sessions.hot import HotMe
 from keybearer.sessions.programs import routes as programs
 from keybearer.signin import routes as signin
 from keybearer.signin.accounts import routes as accounts
+from keybearer.signin.reauthentication import routes as reauthentication
 from keybearer.tenancy.service import HostGuard, tenant_of
 from keybearer.vault import routes as vault
 
@@ -90,7 +92,9 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
     # Fixed words come before /auth/{provider}/….
     for router in (
         sessions.routes(services.sessions),
-        accounts.routes(services.accounts, services.sessions.cookie),
+        accounts.routes(
+            services.people.accounts, services.people.passkey_sign_in, services.sessions.cookie, secure=settings.secure
+        ),
         programs.routes(services.program_tokens),
         api_keys.routes(services.api_keys),
         signin.routes(
@@ -103,8 +107,16 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
             services.sign_in_limits,
             secure=settings.secure,
         ),
+        reauthentication.routes(services.people.reauthentication, services.sessions.cookie, secure=settings.secure),
+        factors.routes(services.people.enrolling, services.sessions.cookie, secure=settings.secure),
         providers.routes(services.providers),
-        vault.routes(services.vault, services.providers, services.grants.agents_of, services.grants.end_grants_of),
+        vault.routes(
+            services.vault,
+            services.providers,
+            services.grants.agents_of,
+            services.grants.end_grants_of,
+            services.people.step_up.require,
+        ),
         grants.routes(services.grants, services.providers),
         ledger.routes(services.ledger_reading),
         events.routes(services.events, services.sessions.on_end),

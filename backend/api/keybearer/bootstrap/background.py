@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from keybearer.backups import background as backups
 from keybearer.events import background as events
+from keybearer.factors import background as factors
 from keybearer.identity import background as identity
 from keybearer.keys import background as keys
 from keybearer.kit.leases import Elected
 from keybearer.ledger import background as ledger
 from keybearer.ledger.background import Sealer
+from keybearer.lockouts import background as lockouts
 from keybearer.mail import background as mail
 from keybearer.mail.background import Courier
 from keybearer.sessions import background as sessions
@@ -39,6 +41,8 @@ class Background:
             await identity.prune(db)
             await signin.prune(db)
             await events.prune(db)
+            await factors.prune(db)
+            await lockouts.prune(db)
             await mail.prune(db)
 
         async def measure() -> None:

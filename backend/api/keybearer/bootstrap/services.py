@@ -10,15 +10,15 @@ from datetime import timedelta
 import structlog
 
 from keybearer.backups.settled import check_settled
+from keybearer.bootstrap import people as people_parts
 from keybearer.bootstrap.background import Background
 from keybearer.bootstrap.guard import check_database
+from keybearer.bootstrap.people import People
 from keybearer.events.service import Events
 from keybearer.grants.background import LastUse
 from keybearer.grants.service import Grants
 from keybearer.identity.invitations.service import Invitations
 from keybearer.identity.passwords.hashing import Hashing
-from keybearer.identity.passwords.policy import Policy
-from keybearer.identity.passwords.service import Passwords
 from keybearer.identity.service import Identities
 from keybearer.keys import background as keys_background
 from keybearer.keys import keyring, signing
@@ -57,10 +57,7 @@ from keybearer.sessions.programs.service import ProgramTokens
 from keybearer.sessions.resolver import BearerResolver
 from keybearer.sessions.seen import LastSeen
 from keybearer.sessions.service import Sessions
-from keybearer.signin.accounts.factors import NoSecondFactors
 from keybearer.signin.accounts.letters import NoLetters
-from keybearer.signin.accounts.operating import Operating
-from keybearer.signin.accounts.service import Accounts, Rules
 from keybearer.signin.flows import Flows
 from keybearer.signin.service import SignIn
 from keybearer.tenancy.service import Tenancy
@@ -91,7 +88,6 @@ class Services:
     identities: Identities
     invitations: Invitations
     hashing: Hashing
-    passwords: Passwords
     resolver: BearerResolver
     last_seen: LastSeen
     seen_flusher: SeenFlusher
@@ -99,8 +95,7 @@ class Services:
     access_tokens: AccessTokens
     program_tokens: ProgramTokens
     api_keys: ApiKeys
-    accounts: Accounts
-    operating: Operating
+    people: People
     vault: Vault
     grants: Grants
     grant_use: LastUse
@@ -136,7 +131,6 @@ def build(settings: Settings) -> Services:
     windows = Windows(settings.valkey_url)
     sign_in_limits = SignInLimits(windows, settings.sign_in_limit)
     invitations, hashing = Invitations(), Hashing()
-    passwords = Passwords(hashing, _password_policy(settings))
     identities = Identities(keys, ledger, invitations, settings.registration)
     lifetimes = _lifetimes(settings)
     access_tokens = _access_tokens(settings, signing_keys, lifetimes)
@@ -146,20 +140,20 @@ def build(settings: Settings) -> Services:
     sessions = Sessions(db, ledger, events, resolver, last_seen, cookie, devices, access_tokens)
     program_tokens = ProgramTokens(db, access_tokens, sessions, identities, ledger, lifetimes)
     api_keys = ApiKeys(db, ledger)
-    rooms, factors = Rooms(_livekit(settings)), NoSecondFactors()
-    accounts = Accounts(
-        db,
-        identities,
-        passwords,
-        invitations,
-        sessions,
-        program_tokens,
-        rooms,
-        ledger,
-        factors,
-        NoLetters(),
-        sign_in_limits,
-        Rules(settings.registration, settings.registration_reveals),
+    rooms = Rooms(_livekit(settings))
+    people = people_parts.build(
+        settings,
+        db=db,
+        keys=keys,
+        ledger=ledger,
+        identities=identities,
+        invitations=invitations,
+        hashing=hashing,
+        sessions=sessions,
+        programs=program_tokens,
+        rooms=rooms,
+        limits=sign_in_limits,
+        letters=NoLetters(),
     )
     vault = Vault(db, keys, providers, ledger, events, breakers=breakers, owner=owner)
     grants = Grants(db, vault, ledger, events)
@@ -170,13 +164,27 @@ def build(settings: Settings) -> Services:
         vault.erase,
         api_keys.erase,
         mail.erase,
+        people.factors.erase,
+        people.lockouts.erase,
         sessions.erase,
         events.erase,
         identities.erase,
     )
     erasures = _erasure_log(settings)
     flows = Flows(db, keys, providers)
-    sign_in = SignIn(db, flows, providers, identities, sessions, vault, ledger, sign_in_limits, erasers, erasures)
+    sign_in = SignIn(
+        db,
+        flows,
+        providers,
+        identities,
+        people.entrance,
+        vault,
+        ledger,
+        people.step_up,
+        sign_in_limits,
+        erasers,
+        erasures,
+    )
     for subscriber in (cache, keys, tenancy, events):
         listener.subscribe(subscriber)
     for learned in (cache, keys, tenancy):
@@ -198,7 +206,6 @@ def build(settings: Settings) -> Services:
         identities=identities,
         invitations=invitations,
         hashing=hashing,
-        passwords=passwords,
         resolver=resolver,
         last_seen=last_seen,
         seen_flusher=SeenFlusher(db, last_seen),
@@ -206,8 +213,7 @@ def build(settings: Settings) -> Services:
         access_tokens=access_tokens,
         program_tokens=program_tokens,
         api_keys=api_keys,
-        accounts=accounts,
-        operating=Operating(db, identities, passwords, invitations, sessions, ledger, factors),
+        people=people,
         vault=vault,
         grants=grants,
         grant_use=grant_use,
@@ -240,16 +246,6 @@ def _reloader(settings: Settings, db: Database, login: Login, keys: Keys, signin
     if settings.database_credentials_dir is not None:
         sources.append(Source("login", settings.database_credentials_dir, login.take))
     return Reloader(sources)
-
-
-def _password_policy(settings: Settings) -> Policy:
-    return Policy(
-        minimum=settings.password_minimum,
-        minimum_with_factor=settings.password_minimum_with_factor,
-        classes=settings.password_classes,
-        history=settings.password_history,
-        maximum_age=timedelta(days=settings.password_days) if settings.password_days else None,
-    )
 
 
 def _lifetimes(settings: Settings) -> Lifetimes:

@@ -31,12 +31,12 @@ def create(
     role: Role = "admin",
 ) -> None:
     """Make an account. The password is asked for, or read from standard input; it is never an argument."""
-    _check_role(role)
+    check_role(role)
     password = _password()
     with failures.explained():
         user = asyncio.run(
-            _with_services(
-                lambda made: made.operating.create(made.tenancy.default, email, name or email, role, password)
+            with_services(
+                lambda made: made.people.operating.create(made.tenancy.default, email, name or email, role, password)
             )
         )
     typer.echo(f"{user.email} can sign in, with the role {user.role}.")
@@ -48,7 +48,7 @@ def reset_password(email: Email) -> None:
     password = _password()
     with failures.explained():
         ended = asyncio.run(
-            _with_services(lambda made: made.operating.reset_password(made.tenancy.default, email, password))
+            with_services(lambda made: made.people.operating.reset_password(made.tenancy.default, email, password))
         )
     typer.echo(f"The password of {email} is set. Sessions ended: {ended}.")
 
@@ -56,13 +56,13 @@ def reset_password(email: Email) -> None:
 @app.command()
 def invite(email: Email, role: Role = "member") -> None:
     """Let somebody register with that address within seven days. Prints the invitation, which works once."""
-    _check_role(role)
+    check_role(role)
     with failures.explained():
-        token = asyncio.run(_with_services(lambda made: made.operating.invite(made.tenancy.default, email, role)))
+        token = asyncio.run(with_services(lambda made: made.people.operating.invite(made.tenancy.default, email, role)))
     typer.echo(token)
 
 
-def _check_role(role: str) -> None:
+def check_role(role: str) -> None:
     if role not in {"admin", "member"}:
         raise typer.BadParameter("use admin or member.", param_hint="--role")
 
@@ -74,7 +74,7 @@ def _password() -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-async def _with_services(work: Callable[[Services], Awaitable[T]]) -> T:
+async def with_services(work: Callable[[Services], Awaitable[T]]) -> T:
     from keybearer.bootstrap.services import open_services
     from keybearer.kit import settings
 

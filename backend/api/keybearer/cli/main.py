@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from keybearer import __version__
-from keybearer.cli import admin, keys, ledger, offsite, token
+from keybearer.cli import admin, keys, ledger, offsite, token, users
 from keybearer.cli.run import run
 
 app = typer.Typer(
@@ -84,9 +84,7 @@ def init(
     environment: Annotated[Path, typer.Option(help="Where names and addresses go.")] = Path(".env"),
     public_url: Annotated[str, typer.Option(help="Where people will open Keybearer.")] = "http://localhost:8080",
     database: Annotated[bool, typer.Option("--database", help="Instead, make roles and database.")] = False,
-    exporter: Annotated[
-        bool, typer.Option("--exporter", help="With --database: one that sees statistics.")
-    ] = False,
+    exporter: Annotated[bool, typer.Option("--exporter", help="With --database: one that sees statistics.")] = False,
     timeout: Annotated[int, typer.Option(min=0, help="Seconds that --database waits for the server.")] = 600,
     kubernetes: Annotated[
         str | None, typer.Option(metavar="NAME", help="Instead, make Secrets NAME-… of a cluster, from a pod in it.")
@@ -215,3 +213,4 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(offsite.app, name="offsite")
 app.add_typer(token.app, name="token")
+app.add_typer(users.app, name="users")

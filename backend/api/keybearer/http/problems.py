@@ -22,6 +22,7 @@ _STATUSES: tuple[tuple[type[KeybearerError], int], ...] = (
     (errors.BadInput, 422),
     (errors.NotSignedIn, 401),
     (errors.Forbidden, 403),
+    (errors.ReauthenticationNeeded, 403),  # 401 would say that the session is over
     (errors.NotFound, 404),
     (errors.Conflict, 409),
     (errors.TooMany, 429),

@@ -45,6 +45,12 @@ def user_disabled() -> Forbidden:
     return Forbidden("user_disabled", "This account was disabled. Ask your administrator.")
 
 
+def last_admin() -> Conflict:
+    return Conflict(
+        "last_admin", "Nobody else administers this Keybearer. Make somebody else an admin first. Nothing was changed."
+    )
+
+
 def last_identity() -> Conflict:
     return Conflict("last_identity", "This is your only way to sign in. Link another one first.")
 

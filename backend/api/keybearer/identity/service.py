@@ -90,6 +90,23 @@ class Identities:
     async def people(self, tx: Transaction, tenant_id: UUID, limit: int = 50) -> list[User]:
         return await store.list_users(tx, tenant_id, limit)
 
+    async def set_disabled(self, tx: Transaction, user: User, *, disabled: bool) -> None:
+        """Whatever opens something for a disabled person is refused from the commit on, in every process.
+
+        Raises Conflict("last_admin").
+        """
+        if disabled:
+            await self._keep_an_admin(tx, user)
+        await store.set_disabled(tx, user.tenant_id, user.id, disabled=disabled)
+        await notify(tx, "user", user.id)
+
+    async def set_role(self, tx: Transaction, user: User, role: str) -> None:
+        """Raises Conflict("last_admin")."""
+        if role != "admin":
+            await self._keep_an_admin(tx, user)
+        await store.set_role(tx, user.tenant_id, user.id, role)
+        await notify(tx, "user", user.id)
+
     async def hold(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> bool:
         """Whether the person is still here; if so, they are until the transaction's end."""
         return await store.hold_user(tx, tenant_id, user_id)
@@ -149,6 +166,12 @@ class Identities:
         await store.update_profile(tx, changed)
         await notify(tx, "user", user.id)
         return changed
+
+    async def _keep_an_admin(self, tx: Transaction, user: User) -> None:
+        # Two who are the last two and act at once wait for one another here.
+        await store.lock_identity(tx, user.tenant_id, "role", "admin")
+        if user.role == "admin" and not user.disabled and await store.other_admins(tx, user.tenant_id, user.id) == 0:
+            raise errors.last_admin()
 
     async def _record(self, tx: Transaction, tenant_id: UUID, user_id: UUID, action: str, provider: str) -> None:
         await self._ledger.record(

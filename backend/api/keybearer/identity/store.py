@@ -96,6 +96,29 @@ async def add_user(tx: Transaction, user: User) -> None:
     )
 
 
+async def set_disabled(tx: Transaction, tenant_id: UUID, user_id: UUID, *, disabled: bool) -> None:
+    """Since when stays as it was."""
+    since = func.coalesce(users.c.disabled_at, func.now()) if disabled else None
+    await tx.execute(
+        update(users).where(users.c.tenant_id == tenant_id, users.c.id == user_id).values(disabled_at=since)
+    )
+
+
+async def set_role(tx: Transaction, tenant_id: UUID, user_id: UUID, role: str) -> None:
+    await tx.execute(update(users).where(users.c.tenant_id == tenant_id, users.c.id == user_id).values(role=role))
+
+
+async def other_admins(tx: Transaction, tenant_id: UUID, user_id: UUID) -> int:
+    """How many there are who are not disabled. They stay so until the transaction's end."""
+    found = await tx.execute(
+        select(users.c.id)
+        .where(users.c.tenant_id == tenant_id, users.c.id != user_id)
+        .where(users.c.role == "admin", users.c.disabled_at.is_(None))
+        .with_for_update()
+    )
+    return len(found.all())
+
+
 async def update_profile(tx: Transaction, user: User) -> None:
     await tx.execute(
         update(users)

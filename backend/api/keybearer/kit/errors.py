@@ -5,6 +5,7 @@ KeybearerError
 │   └── TooLarge
 ├── NotSignedIn              no valid credential was presented
 ├── Forbidden                the caller is known, and may not
+├── ReauthenticationNeeded   the caller is known, and has to prove it again before this
 ├── NotFound
 ├── Conflict                 the state of things does not allow it now
 ├── TooMany                  a limit was reached; `retry_after` says when it passes
@@ -54,6 +55,10 @@ class NotSignedIn(KeybearerError):
 
 class Forbidden(KeybearerError):
     title = "Not allowed"
+
+
+class ReauthenticationNeeded(KeybearerError):
+    title = "Show that it is you"
 
 
 class NotFound(KeybearerError):

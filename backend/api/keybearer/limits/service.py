@@ -22,14 +22,15 @@ class SignInLimits:
         """Counts one `step` (`start`, `callback`, …) of the request's address. Raises TooMany("rate_limited")."""
         await _take(self._windows, self._rule, _key(f"sign_in:{step}"), "sign_in_address")
 
-    async def check_account(self, tenant_id: UUID, email: str) -> None:
-        """Counts one attempt for an account, whoever makes it. Raises TooMany("rate_limited").
+    async def check_account(self, tenant_id: UUID, email: str, source: bytes = b"") -> None:
+        """Counts one attempt for an account, of whoever is in the same bucket `source` (see lockouts). Raises
+        TooMany("rate_limited").
 
         To be asked before anything that depends on whether the account exists: known and unknown ones are counted
         alike. The email is hashed before it becomes a key.
         """
-        key = model.of_account(tenant_id, email)
-        await _take(self._windows, self._rule, f"sign_in:{key}", "sign_in_account")
+        key = f"sign_in:{model.of_account(tenant_id, email)}:{source.hex()}"
+        await _take(self._windows, self._rule, key, "sign_in_account")
 
 
 class RequestLimits:

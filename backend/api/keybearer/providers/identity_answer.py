@@ -6,6 +6,7 @@ The identity is issuer and subject, never the email. Everything else is for show
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import structlog
 
@@ -22,6 +23,7 @@ _LONGEST_SUBJECT = 255
 _LONGEST_TEXT = 200
 _LONGEST_EMAIL = 320
 _LONGEST_URL = 2000
+_LATEST_TIME = 253_402_300_800  # the year 10000
 _GRAPHQL = {"query": "{viewer{id name email avatarUrl}}"}
 
 
@@ -34,6 +36,8 @@ class ProviderIdentity:
     name: str
     avatar_url: str | None
     account_name: str
+    authenticated_at: datetime | None = None
+    """When the provider last had the person prove who they are; None where no checked id_token says so."""
 
 
 class Identities:
@@ -52,11 +56,16 @@ class Identities:
             return read_identity(provider, asked, answer.about, _issuer(provider))
         if asked.source == "id_token":
             return await self._from_id_token(provider, asked, answer, nonce)
+        authenticated_at = None
         if answer.id_token is not None and provider.issuer is not None and nonce is not None:
             # Names come from userinfo here, yet a token that came along must not contradict the sign-in.
-            await self._id_tokens.claims(provider, answer.id_token, access_token=answer.access_token, nonce=nonce)
-        identity = read_identity(
-            provider, asked, await self._userinfo(provider, answer.access_token), _issuer(provider)
+            claims = await self._id_tokens.claims(
+                provider, answer.id_token, access_token=answer.access_token, nonce=nonce
+            )
+            authenticated_at = _auth_time(claims)
+        identity = replace(
+            read_identity(provider, asked, await self._userinfo(provider, answer.access_token), _issuer(provider)),
+            authenticated_at=authenticated_at,
         )
         if "emails_endpoint" in provider.quirks:
             return await self._with_primary_email(provider, identity, answer.access_token)
@@ -68,9 +77,11 @@ class Identities:
         if answer.id_token is None:
             raise id_token_invalid(provider, "missing")
         claims = await self._id_tokens.claims(provider, answer.id_token, access_token=answer.access_token, nonce=nonce)
+        # Before userinfo adds to them: of this, the signed token's word alone counts.
+        authenticated_at = _auth_time(claims)
         if find_value(claims, asked.email) is None:
             claims = await self._completed(provider, answer.access_token, claims)
-        return read_identity(provider, asked, claims, str(claims["iss"]))
+        return replace(read_identity(provider, asked, claims, str(claims["iss"])), authenticated_at=authenticated_at)
 
     async def _completed(
         self, provider: Provider, access_token: str, claims: Mapping[str, object]
@@ -164,6 +175,14 @@ def _nameless(provider: Provider, answer: TokenAnswer) -> ProviderIdentity:
         avatar_url=None,
         account_name=account_name,
     )
+
+
+def _auth_time(claims: Mapping[str, object]) -> datetime | None:
+    """OpenID Connect Core 2: seconds since 1970, as a number."""
+    given = claims.get("auth_time")
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < _LATEST_TIME:
+        return None
+    return datetime.fromtimestamp(given, UTC)
 
 
 def _issuer(provider: Provider) -> str:

@@ -20,6 +20,8 @@ from keybearer.providers.model import Provider, TokenAuth
 from keybearer.providers.tokens import TokenAnswer, read_answer
 
 TOTAL_SECONDS = 10.0
+# `max_age` (OpenID Connect Core 3.1.2.1) has `auth_time` answered; some answer it only where `claims` asks (5.5).
+_FRESH = {"max_age": "0", "claims": '{"id_token":{"auth_time":{"essential":true}}}'}
 _SHORT_WORD = re.compile(r"[a-z_]{1,64}")
 _KINDS: Mapping[str, FailureKind] = {
     "invalid_grant": "invalid_grant",
@@ -64,8 +66,12 @@ def authorize_url(
     scopes: Sequence[str],
     connecting: bool,
     login_hint: str | None = None,
+    fresh: bool = False,
 ) -> str:
-    """What the catalogue adds never replaces what the protocol needs."""
+    """What the catalogue adds never replaces what the protocol needs.
+
+    `fresh` asks an OpenID Connect provider to have the person prove who they are now, and to say when they did.
+    """
     if provider.client_id is None:
         raise provider_not_configured(provider)
     parameters = {
@@ -82,6 +88,8 @@ def authorize_url(
         "login_hint": login_hint,
     }
     parameters |= {name: value for name, value in optional.items() if value}
+    if fresh and provider.issuer is not None:
+        parameters |= _FRESH
     if code_challenge and provider.pkce == "S256":
         parameters |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
     return str(add_params_to_uri(endpoint, list(parameters.items())))

@@ -64,6 +64,7 @@ class Providers:
         scopes: Sequence[str],
         connecting: bool,
         login_hint: str | None = None,
+        fresh: bool = False,
     ) -> str:
         """What learning the account's name needs is asked for too. Raises Unavailable without discovery."""
         endpoint = (await self._discovery.metadata(provider)).authorize
@@ -82,6 +83,7 @@ class Providers:
             scopes=tuple(dict.fromkeys([*scopes, *needed])),
             connecting=connecting,
             login_hint=login_hint,
+            fresh=fresh,
         )
 
     async def exchange(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from keybearer.sessions.model import LIFETIME
@@ -27,6 +28,17 @@ class SessionCookie:
             httponly=True,
             samesite="lax",
         )
+
+    def hand_over(self, request: Request, response: Response, token: str) -> str | None:
+        """The token, for a body, unless it goes into the cookie: for whoever asks for that or came with one.
+
+        So no long-lived token reaches a browser's script (`Keybearer-Session: cookie` is what our pages send).
+        """
+        presented = request.headers.get("cookie", "").encode("latin-1")
+        if request.headers.get("keybearer-session") != "cookie" and self.read(presented) is None:
+            return token
+        self.set(response, token)
+        return None
 
     def clear(self, response: Response) -> None:
         response.delete_cookie(self.name, path="/", secure=self.secure, httponly=True, samesite="lax")

@@ -28,6 +28,14 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """When whoever uses a session last proved who they are, and by what: a factor, or `provider`."""
+
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """A session that was made just now. The token goes to whoever signed in, and is not kept."""
 

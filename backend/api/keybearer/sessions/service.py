@@ -20,7 +20,7 @@ from keybearer.sessions.api_keys.model import allows
 from keybearer.sessions.cache import Closer
 from keybearer.sessions.cookies import SessionCookie
 from keybearer.sessions.devices import Devices
-from keybearer.sessions.model import LIFETIME, Opened, Resolved, Session
+from keybearer.sessions.model import LIFETIME, Opened, Proof, Resolved, Session
 from keybearer.sessions.programs import access
 from keybearer.sessions.programs.access import AccessTokens
 from keybearer.sessions.resolver import BearerResolver
@@ -55,8 +55,19 @@ class Sessions:
         self._now = now
         self.cookie = cookie
 
-    async def open(self, tx: Transaction, tenant_id: UUID, user_id: UUID, provider: str, user_agent: str) -> Opened:
-        """A new session; the caller gives its token away after the commit."""
+    async def open(
+        self,
+        tx: Transaction,
+        tenant_id: UUID,
+        user_id: UUID,
+        provider: str,
+        user_agent: str,
+        proof: Proof | None = None,
+    ) -> Opened:
+        """A new session; the caller gives its token away after the commit.
+
+        `proof` says what the person showed just now, where that may count as a step-up.
+        """
         now = self._now()
         session = Session(
             id=uuid4(),
@@ -69,7 +80,7 @@ class Sessions:
             expires_at=now + LIFETIME,
         )
         token = tokens.new(tokens.SESSION)
-        await store.add(tx, tenant_id, session)
+        await store.add(tx, tenant_id, session, proof)
         await bearers.add(tx, "session", token, tenant_id, session.id, session.expires_at)
         await self._devices.signed_in(tx, tenant_id, session)
         return Opened(session.id, token, session.expires_at)
@@ -78,6 +89,23 @@ class Sessions:
         """Whose session a token opens."""
         resolved = await self._resolver.resolve(token)
         return resolved.principal if resolved is not None and resolved.kind == "session" else None
+
+    async def prove(self, tx: Transaction, principal: Principal, by: str) -> str:
+        """A step-up: the session goes on under a new token, and the old one ends. Raises NotSignedIn.
+
+        So whoever copied the token before gains nothing from it.
+        """
+        proof = Proof(by=by, at=self._now())
+        expires_at = await store.prove(tx, principal.tenant_id, principal.session_id, proof)
+        if expires_at is None:
+            raise not_signed_in()
+        token = tokens.new(tokens.SESSION)
+        await bearers.remove(tx, principal.tenant_id, "session", [principal.session_id])
+        await bearers.add(tx, "session", token, principal.tenant_id, principal.session_id, expires_at)
+        return token
+
+    async def find_proof(self, tx: Transaction, principal: Principal) -> Proof | None:
+        return await store.find_proof(tx, principal.tenant_id, principal.session_id)
 
     async def authenticate(self, request: Request) -> Principal | None:
         """Implements `keybearer.http.principal.Authenticator`."""

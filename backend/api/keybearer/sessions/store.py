@@ -12,7 +12,7 @@ from sqlalchemy import Row, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql
 
 from keybearer.kit.database import Database, Transaction
-from keybearer.sessions.model import Claims, Resolved, Session
+from keybearer.sessions.model import Claims, Proof, Resolved, Session
 from keybearer.sessions.tables import bearers, devices, sessions
 
 _SEEN = text(
@@ -62,7 +62,7 @@ async def remove_expired_bearers(tx: Transaction) -> int:
     return (await tx.execute(delete(bearers).where(bearers.c.expires_at < func.now()))).rowcount
 
 
-async def add(tx: Transaction, tenant_id: UUID, session: Session) -> None:
+async def add(tx: Transaction, tenant_id: UUID, session: Session, proof: Proof | None) -> None:
     await tx.execute(
         insert(sessions).values(
             tenant_id=tenant_id,
@@ -75,8 +75,30 @@ async def add(tx: Transaction, tenant_id: UUID, session: Session) -> None:
             authenticated_at=session.created_at,
             last_seen_at=session.last_seen_at,
             expires_at=session.expires_at,
+            proved_at=proof.at if proof else None,
+            proved_by=proof.by if proof else None,
         )
     )
+
+
+async def prove(tx: Transaction, tenant_id: UUID, session_id: UUID, proof: Proof) -> datetime | None:
+    """When the session ends; None when it has."""
+    proved = await tx.execute(
+        update(sessions)
+        .where(sessions.c.tenant_id == tenant_id, sessions.c.id == session_id)
+        .values(proved_at=proof.at, proved_by=proof.by)
+        .returning(sessions.c.expires_at)
+    )
+    expires_at: datetime | None = proved.scalar()
+    return expires_at
+
+
+async def find_proof(tx: Transaction, tenant_id: UUID, session_id: UUID) -> Proof | None:
+    wanted = select(sessions.c.proved_by, sessions.c.proved_at).where(
+        sessions.c.tenant_id == tenant_id, sessions.c.id == session_id, sessions.c.proved_at.is_not(None)
+    )
+    row = (await tx.execute(wanted)).first()
+    return Proof(by=row.proved_by, at=row.proved_at) if row else None
 
 
 async def list_of(tx: Transaction, tenant_id: UUID, user_id: UUID) -> list[Session]:

@@ -27,6 +27,8 @@ sessions = Table(
     Column("authenticated_at", DateTime(timezone=True)),
     Column("last_seen_at", DateTime(timezone=True)),
     Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("proved_at", DateTime(timezone=True)),
+    Column("proved_by", Text),
 )
 
 devices = Table(

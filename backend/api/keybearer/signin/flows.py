@@ -11,13 +11,14 @@ from uuid import UUID, uuid4
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]  # it ships no types
 
+from keybearer.http import browser
 from keybearer.keys.envelope import Owner, Place
 from keybearer.keys.service import Keys
 from keybearer.kit.database import Database
 from keybearer.kit.principal import Principal
 from keybearer.providers.model import Provider
 from keybearer.providers.service import Providers
-from keybearer.signin import errors, model, store
+from keybearer.signin import errors, store
 from keybearer.signin.model import FLOW_LIFETIME, LINK, Flow, Secrets
 from keybearer.tenancy.model import Tenant
 
@@ -32,7 +33,10 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody wants from a provider. `principal` is None for a sign-in."""
+    """What somebody wants from a provider. `principal` is None for a sign-in.
+
+    `fresh`: the person is to prove there who they are, however lately they did.
+    """
 
     kind: str
     provider: Provider
@@ -40,6 +44,7 @@ class Wish:
     return_to: str
     principal: Principal | None = None
     connection_id: UUID | None = None
+    fresh: bool = False
 
 
 class Flows:
@@ -56,7 +61,7 @@ class Flows:
         provider = wish.provider
         if not provider.configured:
             raise errors.not_configured()
-        state, browser = secrets.token_urlsafe(32), model.browser_secret(browser_secret)
+        state, bound = secrets.token_urlsafe(32), browser.secret_for(browser_secret)
         kept, redirect_uri = Secrets.new(), tenant.origin + provider.callback
         # Built first: it may need the provider's discovery document, and no transaction waits for that.
         url = await self._providers.authorize_url(
@@ -67,9 +72,10 @@ class Flows:
             code_challenge=create_s256_code_challenge(kept.code_verifier),
             scopes=wish.scopes,
             connecting=wish.kind not in {"sign_in", LINK},
+            fresh=wish.fresh,
         )
-        await self._save(tenant, wish, kept, redirect_uri, _hash(state), _hash(browser))
-        return Departure(authorize_url=url, browser_secret=browser)
+        await self._save(tenant, wish, kept, redirect_uri, _hash(state), _hash(bound))
+        return Departure(authorize_url=url, browser_secret=bound)
 
     async def find(self, tenant: Tenant, provider: str, state: str, browser_secret: str | None) -> Flow:
         """Raises BadInput("flow_unknown") for a state that is not this provider's or this browser's."""

@@ -11,7 +11,6 @@ from keybearer.kit.errors import BadInput
 FLOW_LIFETIME = timedelta(minutes=10)
 SIGN_IN, LINK, CONNECT = "sign_in", "link", "connect"
 
-_BROWSER_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,511}")
 
 
@@ -43,12 +42,9 @@ class Flow:
     used: bool
     sealed_secrets: bytes = field(repr=False)
 
-
-def browser_secret(presented: str | None) -> str:
-    """What the browser's cookie holds already, since its tabs share it; a new one for anything not made here."""
-    if presented is not None and _BROWSER_SECRET.fullmatch(presented):
-        return presented
-    return secrets.token_urlsafe(32)
+    @property
+    def began_at(self) -> datetime:
+        return self.expires_at - FLOW_LIFETIME
 
 
 def local_path(return_to: str) -> str:

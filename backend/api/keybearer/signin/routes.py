@@ -1,6 +1,5 @@
 """The browser's way to a provider and back, linked identities, and account deletion."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 from urllib.parse import urlencode
@@ -11,6 +10,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 from starlette.responses import RedirectResponse
 
+from keybearer.http.browser import FlowCookie
 from keybearer.http.principal import current_principal, find_principal, present_person
 from keybearer.http.schemas import Page, Wire, problems
 from keybearer.identity.model import Identity
@@ -18,15 +18,15 @@ from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import KeybearerError
 from keybearer.kit.principal import Principal
 from keybearer.limits.service import SignInLimits
+from keybearer.lockouts.cookies import DeviceCookie
 from keybearer.providers.model import Provider
 from keybearer.providers.service import Providers
 from keybearer.sessions.service import Sessions
-from keybearer.signin.flows import Departure
+from keybearer.signin.entrance import Client
 from keybearer.signin.model import CONNECT, LINK, SIGN_IN, local_path
 from keybearer.signin.service import Arrival, Callback, SignIn
 from keybearer.tenancy.service import tenant_of
 
-_FLOW_COOKIE_SECONDS = 3600
 # RFC 6749 section 3.3: neither spaces, which separate scopes, nor anything that is not visible.
 _SCOPE = r"^[!#-\[\]-~]{1,200}$"
 
@@ -120,42 +120,15 @@ def routes(
     secure: bool,
 ) -> APIRouter:
     router = APIRouter(tags=["sign-in"])
-    cookie = _FlowCookie(secure)
+    cookie = FlowCookie(secure)
     _add_departures(router, sign_in, limits, cookie)
-    _add_arrivals(router, sign_in, providers, sessions, limits, cookie)
+    _add_arrivals(router, sign_in, providers, sessions, limits, cookie, DeviceCookie(secure))
     _add_identities(router, db, identities, providers)
     _add_endings(router, db, sign_in, sessions, grants)
     return router
 
 
-@dataclass(frozen=True, slots=True)
-class _FlowCookie:
-    """Binds a flow to the browser that began it."""
-
-    secure: bool
-
-    @property
-    def name(self) -> str:
-        # As with the session's cookie: the prefix keeps other hosts of the same site from planting one of theirs.
-        return "__Host-keybearer_flow" if self.secure else "keybearer_flow"
-
-    def read(self, request: Request) -> str | None:
-        return request.cookies.get(self.name)
-
-    def set(self, response: Response, departure: Departure) -> None:
-        response.set_cookie(
-            self.name,
-            departure.browser_secret,
-            max_age=_FLOW_COOKIE_SECONDS,
-            path="/",
-            secure=self.secure,
-            httponly=True,
-            samesite="lax",
-        )
-        response.headers["Cache-Control"] = "no-store"
-
-
-def _add_departures(router: APIRouter, sign_in: SignIn, limits: SignInLimits, cookie: _FlowCookie) -> None:
+def _add_departures(router: APIRouter, sign_in: SignIn, limits: SignInLimits, cookie: FlowCookie) -> None:
     @router.get(
         "/auth/{provider}/start",
         status_code=302,
@@ -164,14 +137,17 @@ def _add_departures(router: APIRouter, sign_in: SignIn, limits: SignInLimits, co
         summary="Go to a provider to sign in",
     )
     async def start_sign_in(
-        provider: ProviderName, request: Request, return_to: ReturnTo = "/", link: bool = False
+        provider: ProviderName, request: Request, return_to: ReturnTo = "/", link: bool = False, fresh: bool = False
     ) -> Response:
-        """Sends the browser to the provider to sign in, or with `link` to add it to the account."""
+        """Sends the browser to the provider to sign in, or with `link` to add it to the account.
+
+        With `fresh`, the provider is asked to have the person prove again who they are.
+        """
         linking = await current_principal(request) if link else None
         tenant, browser, back = tenant_of(request.scope), cookie.read(request), local_path(return_to)
         try:
             await limits.check_address("start")
-            departure = await sign_in.begin_sign_in(tenant, provider, back, browser, linking)
+            departure = await sign_in.begin_sign_in(tenant, provider, back, browser, linking, fresh=fresh)
         except KeybearerError as error:
             if "text/html" not in request.headers.get("accept", ""):
                 raise
@@ -179,7 +155,7 @@ def _add_departures(router: APIRouter, sign_in: SignIn, limits: SignInLimits, co
             kind = LINK if linking else SIGN_IN
             return RedirectResponse(_destination(Arrival(kind, back, problem=error.code), provider), 303)
         response = RedirectResponse(departure.authorize_url, 302)
-        cookie.set(response, departure)
+        cookie.set(response, departure.browser_secret)
         return response
 
     @router.post(
@@ -201,7 +177,7 @@ def _add_departures(router: APIRouter, sign_in: SignIn, limits: SignInLimits, co
             body.connection,
             cookie.read(request),
         )
-        cookie.set(response, departure)
+        cookie.set(response, departure.browser_secret)
         return AuthorizeUrl(authorize_url=departure.authorize_url)
 
 
@@ -211,10 +187,11 @@ def _add_arrivals(
     providers: Providers,
     sessions: Sessions,
     limits: SignInLimits,
-    cookie: _FlowCookie,
+    cookie: FlowCookie,
+    device_cookie: DeviceCookie,
 ) -> None:
     async def arrive(provider: Provider, request: Request) -> Response:
-        query, principal = request.query_params, await find_principal(request)
+        query, principal, source = request.query_params, await find_principal(request), device_cookie.entering(request)
         if principal is None:  # else it is somebody who connects accounts, and may come back with many
             try:
                 await limits.check_address("callback")
@@ -227,15 +204,20 @@ def _add_arrivals(
             code=query.get("code"),
             error=query.get("error"),
             issuer=query.get("iss"),
-            browser_secret=cookie.read(request),
-            user_agent=request.headers.get("user-agent", ""),
-            principal=principal,
+            client=Client(
+                user_agent=request.headers.get("user-agent", ""),
+                browser=True,
+                source=source,
+                principal=principal,
+                flow=cookie.read(request),
+            ),
         )
         arrival = await sign_in.arrive(tenant_of(request.scope), callback)
         response = RedirectResponse(_destination(arrival, provider.name), 303)
         response.headers["Cache-Control"] = "no-store"
         if arrival.session_token is not None:
             sessions.cookie.set(response, arrival.session_token)
+            device_cookie.set(response, source)
         return response
 
     @router.get(
@@ -291,7 +273,7 @@ def _add_endings(router: APIRouter, db: Database, sign_in: SignIn, sessions: Ses
                 await grants.end_all(tx, principal.tenant_id, principal.user_id)
         return Ended(ended=ended)
 
-    @router.delete("/auth/me", status_code=204, responses=problems(400, 401, 503), summary="Delete your account")
+    @router.delete("/auth/me", status_code=204, responses=problems(400, 401, 403, 503), summary="Delete your account")
     async def erase_account(
         body: Confirmation, principal: Annotated[Principal, Depends(present_person)], response: Response
     ) -> None:

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
 
+from keybearer.factors.step_up import PROVIDER, StepUp
 from keybearer.identity.model import Presented
 from keybearer.identity.service import Identities
 from keybearer.keys.erasures import Erasure, ErasureLog
@@ -23,12 +24,16 @@ from keybearer.providers.identity_answer import ProviderIdentity
 from keybearer.providers.model import Provider
 from keybearer.providers.service import Providers
 from keybearer.providers.tokens import TokenAnswer
-from keybearer.sessions.service import Sessions
+from keybearer.sessions.model import Proof
 from keybearer.signin import errors, metrics
+from keybearer.signin.entrance import Client, Entrance
 from keybearer.signin.flows import Departure, Flows, Wish
 from keybearer.signin.model import CONNECT, LINK, SIGN_IN, Flow, Secrets
 from keybearer.tenancy.model import Tenant
 from keybearer.vault.service import Vault
+
+# A provider's clock may be behind ours.
+_CLOCK_SKEW = timedelta(seconds=60)
 
 Eraser = Callable[[Transaction, UUID, UUID], Awaitable[None]]
 
@@ -44,9 +49,7 @@ class Callback:
     code: str | None = field(repr=False)
     error: str | None
     issuer: str | None
-    browser_secret: str | None = field(repr=False)
-    user_agent: str
-    principal: Principal | None
+    client: Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,10 @@ class SignIn:
         flows: Flows,
         providers: Providers,
         identities: Identities,
-        sessions: Sessions,
+        entrance: Entrance,
         vault: Vault,
         ledger: Ledger,
+        step_up: StepUp,
         limits: SignInLimits,
         erasers: tuple[Eraser, ...],
         erasures: ErasureLog | None = None,
@@ -77,20 +81,28 @@ class SignIn:
         self._flows = flows
         self._providers = providers
         self._identities = identities
-        self._sessions = sessions
+        self._entrance = entrance
         self._vault = vault
         self._ledger = ledger
+        self._step_up = step_up
         self._limits = limits
         self._erasers = erasers
         self._erasures = erasures
 
     async def begin_sign_in(
-        self, tenant: Tenant, name: str, return_to: str, browser_secret: str | None, linking: Principal | None
+        self,
+        tenant: Tenant,
+        name: str,
+        return_to: str,
+        browser_secret: str | None,
+        linking: Principal | None,
+        *,
+        fresh: bool = False,
     ) -> Departure:
         provider = self._providers.get_provider(name)
         if not provider.sign_in:
             raise errors.not_for_sign_in()
-        wish = Wish(LINK if linking else SIGN_IN, provider, provider.sign_in_scopes, return_to, linking)
+        wish = Wish(LINK if linking else SIGN_IN, provider, provider.sign_in_scopes, return_to, linking, fresh=fresh)
         return await self._flows.begin(tenant, wish, browser_secret)
 
     async def begin_connect(
@@ -116,7 +128,7 @@ class SignIn:
         """Never raises for what a browser or provider may do: each failure is an Arrival with its problem code."""
         flow: Flow | None = None
         try:
-            flow = await self._flows.find(tenant, callback.provider.name, callback.state, callback.browser_secret)
+            flow = await self._flows.find(tenant, callback.provider.name, callback.state, callback.client.flow)
             token = await self._finish(tenant, flow, callback)
         except KeybearerError as error:
             log.info("signin.failed", code=error.code, provider=callback.provider.name)
@@ -128,10 +140,12 @@ class SignIn:
     async def erase(self, principal: Principal, confirmation: str) -> None:
         """Deletes the account: tokens are revoked where providers can, rows go, and the data key with them.
 
-        Raises BadInput("confirmation_mismatch"), Unavailable("erasure_not_logged").
+        Whoever has a factor shows it before. Raises BadInput("confirmation_mismatch"),
+        ReauthenticationNeeded("reauthenticate"), Unavailable("erasure_not_logged").
         """
         if confirmation.strip().lower() != (principal.email or principal.name).strip().lower():
             raise errors.confirmation_mismatch()
+        await self._step_up.require_where_possible(principal)
         tenant_id, user_id = principal.tenant_id, principal.user_id
         await self._vault.revoke_all(tenant_id, user_id)
         async with self._db.transaction(tenant_id) as tx:
@@ -170,7 +184,7 @@ class SignIn:
 
     async def _finish(self, tenant: Tenant, flow: Flow, callback: Callback) -> str | None:
         if flow.kind != SIGN_IN:
-            _check_session(flow, callback.principal)
+            _check_session(flow, callback.client.principal)
         try:
             kept = await self._flows.use(tenant, flow)
         except EnvelopeError as error:
@@ -183,7 +197,7 @@ class SignIn:
             raise errors.provider_error()
         answer, identity = await self._ask_provider(flow, callback, kept)
         if flow.kind == SIGN_IN:
-            return await self._sign_in(tenant, callback, identity)
+            return await self._sign_in(tenant, flow, callback, identity)
         await self._add_to_account(tenant, flow, callback.provider, answer, identity)
         return None
 
@@ -203,28 +217,22 @@ class SignIn:
                 raise Unavailable("provider_unavailable", "The provider did not answer. Try again.") from error
             raise errors.provider_error() from error
 
-    async def _sign_in(self, tenant: Tenant, callback: Callback, identity: ProviderIdentity) -> str:
+    async def _sign_in(self, tenant: Tenant, flow: Flow, callback: Callback, identity: ProviderIdentity) -> str:
         presented = _presented(callback.provider, identity)
         await self._limits.check_account(tenant.id, identity.email or f"{identity.issuer} {identity.subject}")
         async with self._db.transaction(tenant.id) as tx:
             user = await self._identities.sign_in(tx, tenant.id, presented)
-            # A sign-in never keeps the token that the browser came with.
-            if callback.principal is not None:
-                await self._sessions.replace(tx, callback.principal)
-            session = await self._sessions.open(tx, tenant.id, user.id, presented.provider, callback.user_agent)
-            await self._ledger.record(
+            entered = await self._entrance.let_in(
                 tx,
-                Entry(
-                    tenant_id=tenant.id,
-                    action="sign_in",
-                    actor_kind="person",
-                    user_id=user.id,
-                    provider=presented.provider,
-                    detail={"account": identity.account_name},
-                ),
+                tenant,
+                user,
+                callback.client,
+                presented.provider,
+                proof=_proof(flow, identity),
+                account=identity.account_name,
             )
         metrics.ATTEMPTS.labels(callback.provider.name, "ok").inc()
-        return session.token
+        return entered.session.token
 
     async def _add_to_account(
         self, tenant: Tenant, flow: Flow, provider: Provider, answer: TokenAnswer, identity: ProviderIdentity
@@ -270,6 +278,14 @@ def _check_session(flow: Flow, principal: Principal | None) -> None:
     """A connection belongs to the session that asked for it: otherwise a stranger's account could be slipped in."""
     if principal is None or principal.session_id != flow.session_id:
         raise errors.session_mismatch()
+
+
+def _proof(flow: Flow, identity: ProviderIdentity) -> Proof | None:
+    """A proof only where the provider says, signed, that the person proved themselves there during this very flow."""
+    at = identity.authenticated_at
+    if at is None or at < flow.began_at - _CLOCK_SKEW:
+        return None
+    return Proof(by=PROVIDER, at=min(at, datetime.now(UTC)))
 
 
 def _came_from_another(callback: Callback) -> bool:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from keybearer.kit.errors import BadInput, Conflict, KeybearerError, NotFound, Unavailable
+from keybearer.kit.errors import BadInput, Conflict, Forbidden, KeybearerError, NotFound, Unavailable
 
 
 def connection_not_found() -> NotFound:
@@ -40,6 +40,14 @@ def connection_not_refreshable(connection_id: UUID, title: str) -> Conflict:
         "connection_not_refreshable",
         f"{title} gave nothing to refresh this connection with. It works until {title} refuses it; reconnect it then.",
         extra={"connection": str(connection_id)},
+    )
+
+
+def raw_token_off(title: str) -> Forbidden:
+    return Forbidden(
+        "raw_token_off",
+        f"Tokens of {title} do not leave this installation. Agents call {title} through the proxy instead, with a "
+        "grant.",
     )
 
 

@@ -87,6 +87,15 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    """One that its owner takes out."""
+
+    value: str = field(repr=False)
+    scopes: tuple[str, ...]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
     """The opened columns. For providers with a form, the fields as JSON are where the lasting secret is."""
 

@@ -43,15 +43,19 @@ class Reader:
     def is_valid(self, sealed: Sealed) -> bool:
         return sealed.valid_at(self._clock())
 
-    def credential(self, sealed: Sealed) -> Credential:
-        provider = self._upstream.get_provider(sealed.provider)
+    def secret(self, sealed: Sealed) -> str:
+        """What is sent upstream: the access token, or the form's fields."""
         owner = Owner.user(sealed.tenant_id, sealed.user_id)
         secret = sealing.open_column(
             self._keys, sealed.key, owner, sealed.connection_id, "access_token", sealed.access_token
         )
         if secret is None:
             raise self.needs_reconnect(sealed, "no_token")
-        header, value = provider.credential.render(_values(provider, secret))
+        return secret
+
+    def credential(self, sealed: Sealed) -> Credential:
+        provider = self._upstream.get_provider(sealed.provider)
+        header, value = provider.credential.render(_values(provider, self.secret(sealed)))
         return Credential(
             connection_id=sealed.connection_id,
             user_id=sealed.user_id,

@@ -13,7 +13,7 @@ from keybearer.http.principal import current_principal
 from keybearer.http.schemas import Page, Wire, problems
 from keybearer.kit.principal import Principal
 from keybearer.vault.model import Connection
-from keybearer.vault.service import AgentsOf, EndGrants, Vault
+from keybearer.vault.service import AgentsOf, EndGrants, RequireProof, Vault
 from keybearer.vault.upstream import Upstream
 
 Caller = Annotated[Principal, Depends(current_principal)]
@@ -74,7 +74,32 @@ class Disconnected(Wire):
     grants_ended: int
 
 
-def routes(vault: Vault, known: Upstream, agents_of: AgentsOf, end_grants: EndGrants) -> APIRouter:
+class AccessTokenWire(Wire):
+    """What the provider takes, until it expires. Keep it out of logs and files."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "access_token": "ya29.…",
+                    "token_type": "Bearer",
+                    "scopes": ["user-modify-playback-state"],
+                    "expires_at": "2026-11-23T13:00:00Z",
+                }
+            ]
+        },
+    )
+
+    access_token: str
+    token_type: str
+    scopes: list[str]
+    expires_at: datetime | None
+
+
+def routes(
+    vault: Vault, known: Upstream, agents_of: AgentsOf, end_grants: EndGrants, require_proof: RequireProof
+) -> APIRouter:
     router = APIRouter(tags=["connections"])
 
     async def wire(principal: Principal, connection: Connection) -> ConnectionWire:
@@ -107,6 +132,21 @@ def routes(vault: Vault, known: Upstream, agents_of: AgentsOf, end_grants: EndGr
     )
     async def refresh_connection(connection_id: UUID, principal: Caller) -> ConnectionWire:
         return await wire(principal, await vault.refresh_asked(principal, connection_id))
+
+    @router.post(
+        "/connections/{connection_id}/token",
+        responses=problems(401, 403, 404, 409, 422, 503),
+        summary="Take the access token out",
+    )
+    async def reveal_token(connection_id: UUID, principal: Caller) -> AccessTokenWire:
+        """Where the provider's policy `raw_token` allows it, and with a factor of the last 15 minutes."""
+        token = await vault.reveal(principal, connection_id, require_proof)
+        return AccessTokenWire(
+            access_token=token.value,
+            token_type="Bearer",  # noqa: S106 -- a kind of token
+            scopes=list(token.scopes),
+            expires_at=token.expires_at,
+        )
 
     @router.delete(
         "/connections/{connection_id}",

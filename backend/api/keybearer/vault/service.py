@@ -16,8 +16,8 @@ from keybearer.providers.model import Provider
 from keybearer.providers.tokens import TokenAnswer, TokenRequestFailed
 from keybearer.vault import errors, forms, store
 from keybearer.vault.keeping import Keeping, subject_of
-from keybearer.vault.model import Connection, Credential, Sealed, reminder_due
-from keybearer.vault.reading import Reader
+from keybearer.vault.model import AccessToken, Connection, Credential, Sealed, reminder_due
+from keybearer.vault.reading import FORMS, Reader
 from keybearer.vault.record import Recorder, Subject
 from keybearer.vault.refresh.endings import Endings
 from keybearer.vault.refresh.pauses import Pauses
@@ -36,6 +36,12 @@ class EndGrants(Protocol):
     """Ends the grants that hold a connection, in the transaction that ends the connection; answers how many."""
 
     async def __call__(self, tx: Transaction, tenant_id: UUID, connection_id: UUID) -> int: ...
+
+
+class RequireProof(Protocol):
+    """Raises ReauthenticationNeeded unless the person showed lately that it is them."""
+
+    async def __call__(self, principal: Principal) -> None: ...
 
 
 class AgentsOf(Protocol):
@@ -114,6 +120,26 @@ class Vault:
         await self.get_connection(principal, connection_id)
         await self.refresh_now(principal.tenant_id, connection_id, why="asked")
         return await self.get_connection(principal, connection_id)
+
+    async def reveal(self, principal: Principal, connection_id: UUID, require_proof: RequireProof) -> AccessToken:
+        """The access token itself, for its owner; never a refresh token, and never what somebody typed into a form.
+
+        Raises Forbidden("raw_token_off") where the provider's policy does not say that it may, before anything else
+        is asked of the person; then what `require_proof` and `access_token` raise.
+        """
+        connection = await self.get_connection(principal, connection_id)
+        provider = self._upstream.find_provider(connection.provider)
+        if provider is None or not provider.raw_token or provider.auth in FORMS:
+            raise errors.raw_token_off(provider.title if provider else connection.provider)
+        await require_proof(principal)
+        await self.access_token(principal.tenant_id, connection_id)
+        sealed = await self._reader.read(principal.tenant_id, connection_id)
+        token = AccessToken(
+            value=self._reader.secret(sealed), scopes=sealed.scopes, expires_at=sealed.access_expires_at
+        )
+        async with self._db.transaction(principal.tenant_id) as tx:
+            await self._recorder.by_person(tx, subject_of(connection), "connection.token_revealed")
+        return token
 
     def used(self, tenant_id: UUID, connection_id: UUID) -> None:
         self.usage.used(tenant_id, connection_id)

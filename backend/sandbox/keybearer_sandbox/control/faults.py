@@ -41,6 +41,7 @@ KINDS = {
     "bad_signature": _CODE_OR_REFRESH,
     "wrong_nonce": FaultKind(frozenset({"code"})),
     "wrong_issuer": _CODE_OR_REFRESH,
+    "old_auth_time": FaultKind(frozenset({"code"})),
     "reject_access_token": FaultKind(frozenset({"api"})),
     "discovery_unavailable": FaultKind(frozenset({"discovery", "jwks"}), times=None, takes_operation=True),
 }

@@ -91,7 +91,12 @@ class AuthorizationEndpoint:
         offline = self._provider.gives_refresh_token(fields, scopes, first_consent=first)
         grant = Grant(new_grant_id(), self._provider.name, asked.client_id, account.email, scopes, offline=offline)
         code = self._sandbox.tokens.issue_code(
-            grant, asked.redirect_uri, fields.get("code_challenge"), fields.get("nonce")
+            grant,
+            asked.redirect_uri,
+            fields.get("code_challenge"),
+            fields.get("nonce"),
+            # Whoever gets this far has just said who they are.
+            auth_time=self._sandbox.clock() if "max_age" in fields else None,
         )
         return code.value
 

@@ -6,10 +6,11 @@ import secrets
 
 from keybearer_sandbox.accounts import Account
 from keybearer_sandbox.oauth.provider import Provider
-from keybearer_sandbox.oauth.tokens import AccessToken
+from keybearer_sandbox.oauth.tokens import AccessToken, Code
 from keybearer_sandbox.sandbox import Sandbox
 
 LIFETIME_SECONDS = 3600
+OLD_SECONDS = 24 * 3600
 
 
 def issue(
@@ -19,9 +20,9 @@ def issue(
     access: AccessToken,
     *,
     operation: str,
-    nonce: str | None = None,
+    code: Code | None = None,
 ) -> str | None:
-    """A signed id_token, or None where the granted scopes ask for none."""
+    """A signed id_token, or None where the granted scopes ask for none. `code` is what it answers, if one."""
     identity = provider.identity_claims(account, access.grant.scopes)
     if identity is None:
         return None
@@ -35,8 +36,12 @@ def issue(
         "at_hash": _half_hash(access.value),
         **identity,
     }
-    if nonce is not None:
-        claims["nonce"] = nonce
+    if code is not None and code.nonce is not None:
+        claims["nonce"] = code.nonce
+    if code is not None and code.auth_time is not None:
+        claims["auth_time"] = int(code.auth_time)
+        if sandbox.faults.take(provider.name, "old_auth_time", operation):
+            claims["auth_time"] -= OLD_SECONDS
     if sandbox.faults.take(provider.name, "wrong_nonce", operation):
         claims["nonce"] = secrets.token_urlsafe(16)
     if sandbox.faults.take(provider.name, "wrong_issuer", operation):

@@ -13,7 +13,7 @@ from keybearer_sandbox.oauth.clients import Authenticated
 from keybearer_sandbox.oauth.parameters import MalformedRequest
 from keybearer_sandbox.oauth.provider import Provider, TokenAnswer, split_scopes
 from keybearer_sandbox.oauth.refusals import TokenRefused
-from keybearer_sandbox.oauth.tokens import AccessToken, Grant, RefreshToken, new_grant_id
+from keybearer_sandbox.oauth.tokens import AccessToken, Code, Grant, RefreshToken, new_grant_id
 from keybearer_sandbox.sandbox import Sandbox
 
 _OPERATIONS = {
@@ -74,7 +74,7 @@ class TokenEndpoint:
         refresh = None
         if grant.offline and not self._takes("omit_refresh_token", "code"):
             refresh = self._sandbox.tokens.issue_refresh_token(grant).value
-        return self._answer(access, refresh, "code", code.nonce)
+        return self._answer(access, refresh, "code", code)
 
     def _refresh(self, client: Authenticated, form: dict[str, str]) -> tuple[TokenAnswer, bool]:
         presented = form.get("refresh_token")
@@ -121,12 +121,12 @@ class TokenEndpoint:
         return self._sandbox.tokens.issue_access_token(grant, self._sandbox.expires_in[self._provider.name])
 
     def _answer(
-        self, access: AccessToken, refresh_token: str | None, operation: str, nonce: str | None = None
+        self, access: AccessToken, refresh_token: str | None, operation: str, code: Code | None = None
     ) -> TokenAnswer:
         account = find_account(access.grant.account)
         id_token = None
         if account:
-            id_token = id_tokens.issue(self._sandbox, self._provider, account, access, operation=operation, nonce=nonce)
+            id_token = id_tokens.issue(self._sandbox, self._provider, account, access, operation=operation, code=code)
         expires_in = self._sandbox.expires_in[self._provider.name]
         return TokenAnswer(access.value, expires_in, access.grant.scopes, refresh_token, id_token)
 

@@ -39,6 +39,7 @@ class Code:
     challenge: str | None
     nonce: str | None
     expires_at: float
+    auth_time: float | None = None
     used: bool = False
 
 
@@ -67,9 +68,17 @@ class Tokens:
         self._access: dict[str, AccessToken] = {}
         self._refresh: dict[str, RefreshToken] = {}
 
-    def issue_code(self, grant: Grant, redirect_uri: str, challenge: str | None, nonce: str | None) -> Code:
+    def issue_code(
+        self,
+        grant: Grant,
+        redirect_uri: str,
+        challenge: str | None,
+        nonce: str | None,
+        *,
+        auth_time: float | None = None,
+    ) -> Code:
         expires_at = self._clock() + CODE_SECONDS
-        code = Code(_secret("code"), grant, redirect_uri, challenge, nonce, expires_at)
+        code = Code(_secret("code"), grant, redirect_uri, challenge, nonce, expires_at, auth_time)
         _remember(self._codes, code.value, code)
         return code
 

@@ -26,6 +26,14 @@ _DJANGO_SCRYPT = re.compile(r"scrypt\$([^$]+)\$(\d{1,8})\$(\d{1,3})\$(\d{1,3})\$
 _WERKZEUG_SCRYPT = re.compile(r"scrypt:(\d{1,8}):(\d{1,3}):(\d{1,3})\$([^$]+)\$([0-9a-f]+)")
 
 
+def is_usable(encoded: str) -> bool:
+    """Whether `verify` would look at it: of a known kind, and of a cost within reason."""
+    for pattern, _ in _KINDS:
+        if pattern.fullmatch(encoded) is not None:
+            return not _is_past_reason(encoded)
+    return False
+
+
 def verify(password: str, encoded: str) -> bool:
     """False also for what is no hash, or one of an unknown kind or of a cost past every reason."""
     for pattern, check in _KINDS:
@@ -36,6 +44,24 @@ def verify(password: str, encoded: str) -> bool:
             except (ValueError, binascii.Error):
                 return False
     return False
+
+
+def _is_past_reason(encoded: str) -> bool:
+    """Its costs, without the work."""
+    if found := _BCRYPT.fullmatch(encoded):
+        return int(found[1]) > _MOST_BCRYPT_COST
+    if found := _PBKDF2.fullmatch(encoded) or _DJANGO_PBKDF2.fullmatch(encoded):
+        return not 0 < int(found[2]) <= _MOST_ROUNDS
+    if found := _SCRYPT.fullmatch(encoded):
+        return not _scrypt_is_bounded(1 << int(found[1]), int(found[2]), int(found[3]))
+    if found := _DJANGO_SCRYPT.fullmatch(encoded):
+        return not _scrypt_is_bounded(int(found[2]), int(found[3]), int(found[4]))
+    found = _WERKZEUG_SCRYPT.fullmatch(encoded)
+    return found is None or not _scrypt_is_bounded(int(found[1]), int(found[2]), int(found[3]))
+
+
+def _scrypt_is_bounded(size: int, block: int, lanes: int) -> bool:
+    return 0 < 128 * size * block * max(lanes, 1) <= _MOST_SCRYPT_BYTES
 
 
 def _bcrypt(password: bytes, found: "re.Match[str]") -> bool:
@@ -74,7 +100,7 @@ def _werkzeug_scrypt(password: bytes, found: "re.Match[str]") -> bool:
 
 def _scrypt_fits(password: bytes, size: int, block: int, lanes: int, salt: bytes, expected: bytes) -> bool:
     memory = 128 * size * block
-    if not 0 < memory * max(lanes, 1) <= _MOST_SCRYPT_BYTES or not expected:
+    if not _scrypt_is_bounded(size, block, lanes) or not expected:
         return False
     made = hashlib.scrypt(
         password, salt=salt, n=size, r=block, p=lanes, maxmem=2 * memory + (1 << 20), dklen=len(expected)

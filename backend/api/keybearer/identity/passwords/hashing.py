@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from argon2 import PasswordHasher, Type
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from keybearer.identity.passwords import foreign
@@ -30,6 +30,8 @@ _HASH_BYTES = 32
 _SALT_BYTES = 16
 _NICE = 10
 _MOST_WAITING = 256
+_MOST_MEMORY_KIB = 256 * 1024
+_MOST_WORK_KIB = 4 * _MOST_MEMORY_KIB
 
 
 class Hashing:
@@ -60,6 +62,17 @@ class Hashing:
             return self._hasher.check_needs_rehash(encoded)
         except InvalidHashError:
             return True
+
+    @staticmethod
+    def is_usable(encoded: str) -> bool:
+        """Whether a hash from elsewhere could ever be verified here, at a cost within reason."""
+        if not encoded.startswith("$argon2"):
+            return foreign.is_usable(encoded)
+        try:
+            costs = extract_parameters(encoded)
+        except InvalidHashError:
+            return False
+        return costs.memory_cost <= _MOST_MEMORY_KIB and costs.time_cost * costs.memory_cost <= _MOST_WORK_KIB
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
         """A caller that goes away leaves its place only when the work is done."""

@@ -73,6 +73,17 @@ class Passwords:
         kept = [before.hash, *before.previous][: self._rules.history] if before else []
         await store.set_hash(tx, tenant_id, user_id, encoded, kept)
 
+    def is_usable(self, encoded: str) -> bool:
+        return self._hashing.is_usable(encoded)
+
+    async def bring(self, tx: Transaction, tenant_id: UUID, user_id: UUID, encoded: str) -> None:
+        """A hash that another system made. The first sign-in replaces it."""
+        await store.set_hash(tx, tenant_id, user_id, encoded, [])
+
+    async def export(self, tx: Transaction, tenant_id: UUID) -> dict[UUID, str]:
+        """Everybody's hash."""
+        return await store.all_hashes(tx, tenant_id)
+
     async def replace_hash(self, tx: Transaction, tenant_id: UUID, user_id: UUID, stored: Stored, encoded: str) -> None:
         await store.replace_hash(tx, tenant_id, user_id, stored.hash, encoded)
 

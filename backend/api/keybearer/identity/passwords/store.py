@@ -29,6 +29,11 @@ async def find_owner(tx: Transaction, tenant_id: UUID, email: str) -> UUID | Non
     return owner.scalar()
 
 
+async def all_hashes(tx: Transaction, tenant_id: UUID) -> dict[UUID, str]:
+    rows = await tx.execute(select(passwords.c.user_id, passwords.c.hash).where(passwords.c.tenant_id == tenant_id))
+    return {row.user_id: row.hash for row in rows}
+
+
 async def set_hash(tx: Transaction, tenant_id: UUID, user_id: UUID, encoded: str, previous: list[str]) -> None:
     """`previous` replaces what was kept."""
     row = {"hash": encoded, "previous": previous, "changed_at": func.now()}

@@ -1,40 +1,50 @@
-"""What a sign-in asks beside the password. The seam where second factors come in."""
+"""The second factor of a sign-in with a password."""
 
-from dataclasses import dataclass, field
-from typing import Protocol
 from uuid import UUID
 
+from keybearer.factors import errors
+from keybearer.factors.model import Shown, Way
+from keybearer.factors.passkeys import Passkeys
+from keybearer.factors.service import Factors
 from keybearer.kit.database import Transaction
+from keybearer.kit.errors import KeybearerError
+from keybearer.lockouts.model import Account
+from keybearer.signin.accounts.model import Second
+from keybearer.signin.entrance import Client
+from keybearer.tenancy.model import Tenant
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What came with the password."""
+class SecondFactors:
+    def __init__(self, factors: Factors, passkeys: Passkeys) -> None:
+        self._factors = factors
+        self._passkeys = passkeys
 
-    totp: str | None = field(default=None, repr=False)
-    recovery_code: str | None = field(default=None, repr=False)
+    async def enrolled(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> tuple[Way, ...]:
+        """What the person can show, as `factor_required` tells it; empty where nothing is to be asked for."""
+        return await self._factors.factors_of(tx, tenant_id, user_id)
 
-    @property
-    def empty(self) -> bool:
-        return self.totp is None and self.recovery_code is None
+    async def check(self, tenant: Tenant, account: Account, second: Second, client: Client) -> Way:
+        """Which one it was. Of nobody, too: what takes no time tells who exists.
 
-
-class SecondFactors(Protocol):
-    async def enrolled(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> tuple[str, ...]:
-        """Names of the factors that the person has, as `factor_required` tells them; empty for none."""
-
-    async def check(self, tenant_id: UUID, user_id: UUID, proof: Proof) -> None:
-        """Asked after the password was right, of somebody who has a factor, and never with an empty proof.
-
-        In a transaction of its own, because what it notes of a failure must stay. Raises NotSignedIn, TooMany.
+        Raises Forbidden("factor_wrong"), TooMany("account_locked"), Conflict("challenge_ended").
         """
+        if second.passkey is not None:
+            if await self._owner(tenant, second, client) != account.user_id:
+                raise errors.factor_wrong()
+            return "passkey"
+        shown = (
+            Shown("totp", second.totp)
+            if second.totp is not None
+            else Shown("recovery_code", second.recovery_code or "")
+        )
+        if not await self._factors.verify(account, shown, client.source):
+            raise errors.factor_wrong()
+        return shown.way
 
-
-class NoSecondFactors:
-    """Nobody has one."""
-
-    async def enrolled(self, _tx: Transaction, _tenant_id: UUID, _user_id: UUID) -> tuple[str, ...]:
-        return ()
-
-    async def check(self, _tenant_id: UUID, _user_id: UUID, _proof: Proof) -> None:
-        return
+    async def _owner(self, tenant: Tenant, second: Second, client: Client) -> UUID | None:
+        try:
+            return await self._passkeys.use(tenant, client.flow, second.passkey or {})
+        except KeybearerError as error:
+            if error.code != errors.passkey_refused().code:
+                raise
+            return None

@@ -1,13 +1,21 @@
-"""What comes with a request of a local account, and what it is answered with."""
+"""What comes with a request of a local account."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from keybearer.identity.model import User
-from keybearer.kit.principal import Principal
-from keybearer.rooms.service import RoomToken
-from keybearer.sessions.model import Opened
-from keybearer.sessions.programs.model import Pair
-from keybearer.signin.accounts.factors import Proof
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """The second factor that came with a password: one of them, or none."""
+
+    totp: str | None = field(default=None, repr=False)
+    recovery_code: str | None = field(default=None, repr=False)
+    passkey: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def empty(self) -> bool:
+        return self.totp is None and self.recovery_code is None and self.passkey is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +32,8 @@ class Credentials:
 
     email: str
     password: str = field(repr=False)
-    proof: Proof
+    second: Second
     new_password: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who asks. A browser gets a cookie, which script cannot read; `principal` is whose session it came with."""
-
-    user_agent: str
-    browser: bool
-    principal: Principal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """`pair` is None for a browser, `room` where there is no LiveKit server."""
-
-    user: User
-    session: Opened
-    pair: Pair | None
-    room: RoomToken | None
 
 
 def words_of(email: str, name: str) -> list[str]:

@@ -1,5 +1,6 @@
 """What an operator does with accounts from the command line: make one, set its password, invite somebody."""
 
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from keybearer.identity import address
@@ -9,12 +10,28 @@ from keybearer.identity.model import User
 from keybearer.identity.passwords.service import Passwords
 from keybearer.identity.service import Identities
 from keybearer.kit.database import Database, Transaction
+from keybearer.kit.errors import BadInput, Conflict
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
 from keybearer.sessions.service import Sessions
 from keybearer.signin.accounts.factors import SecondFactors
 from keybearer.signin.accounts.model import words_of
 from keybearer.tenancy.model import Tenant
+
+ROLES = ("admin", "member")
+_LONGEST_NAME = 200
+_EVERYBODY = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Somebody with an account in another system. `password_hash` is as that system kept it."""
+
+    email: str
+    name: str
+    role: str = "member"
+    verified: bool = False
+    password_hash: str | None = field(default=None, repr=False)
 
 
 class Operating:
@@ -75,6 +92,78 @@ class Operating:
             token = await self._invitations.invite(tx, tenant.id, kept, role)
             await self._record(tx, tenant, None, "account.invited", {"account": kept, "role": role})
         return token
+
+    async def people(self, tenant: Tenant, limit: int) -> list[User]:
+        """Who came first is first."""
+        async with self._db.transaction(tenant.id) as tx:
+            return await self._identities.people(tx, tenant.id, limit)
+
+    async def export(self, tenant: Tenant, *, hashes: bool) -> list[Brought]:
+        """Everybody, as `bring` takes them."""
+        async with self._db.transaction(tenant.id) as tx:
+            found = await self._identities.people(tx, tenant.id, _EVERYBODY)
+            kept = await self._passwords.export(tx, tenant.id) if hashes else {}
+        return [
+            Brought(each.email, each.name, each.role, each.email_verified, kept.get(each.id))
+            for each in found
+            if each.email is not None
+        ]
+
+    async def set_disabled(self, tenant: Tenant, email: str, *, disabled: bool) -> int:
+        """How many sessions ended. Raises NotFound("account_not_found"), Conflict("last_admin")."""
+        async with self._db.transaction(tenant.id) as tx:
+            user = await self._find(tx, tenant, email)
+            await self._identities.set_disabled(tx, user, disabled=disabled)
+            ended = await self._sessions.end_all(tx, tenant.id, user.id) if disabled else 0
+            await self._record(tx, tenant, user.id, "account.disabled" if disabled else "account.enabled", {})
+        return ended
+
+    async def set_role(self, tenant: Tenant, email: str, role: str) -> None:
+        """Raises NotFound("account_not_found"), Conflict("last_admin")."""
+        async with self._db.transaction(tenant.id) as tx:
+            user = await self._find(tx, tenant, email)
+            await self._identities.set_role(tx, user, role)
+            await self._record(tx, tenant, user.id, "account.role_changed", {"role": role})
+
+    def why_not(self, person: Brought) -> str | None:
+        """What is wrong with somebody who is to be brought along; None for nothing."""
+        try:
+            address.checked(person.email)
+        except BadInput as error:
+            return error.detail
+        if person.role not in ROLES:
+            return f"The role is none of {', '.join(ROLES)}."
+        if not 0 < len(person.name) <= _LONGEST_NAME:
+            return f"The name is empty, or longer than {_LONGEST_NAME} characters."
+        if person.password_hash is not None and not self._passwords.is_usable(person.password_hash):
+            return "The hash is none of Argon2, bcrypt, PBKDF2 and scrypt, or its cost is past reason."
+        return None
+
+    async def is_here(self, tenant: Tenant, email: str) -> bool:
+        """Whether `bring` would leave somebody alone."""
+        async with self._db.transaction(tenant.id) as tx:
+            return bool(await self._identities.find_by_email(tx, tenant.id, address.checked(email)))
+
+    async def bring(self, tenant: Tenant, person: Brought) -> bool:
+        """Makes an account of somebody who had one elsewhere; False where the address has one here, which stays.
+
+        `why_not` was asked before.
+        """
+        kept = address.checked(person.email)
+        try:
+            async with self._db.transaction(tenant.id) as tx:
+                if await self._identities.find_by_email(tx, tenant.id, kept):
+                    return False
+                user = await self._identities.register_local(
+                    tx, tenant.id, kept, person.name, role=person.role, verified=person.verified
+                )
+                if person.password_hash is not None:
+                    await self._passwords.bring(tx, tenant.id, user.id, person.password_hash)
+                detail = {"account": kept, "role": person.role, "imported": True}
+                await self._record(tx, tenant, user.id, "account.created", detail)
+        except Conflict:
+            return False
+        return True
 
     async def _find(self, tx: Transaction, tenant: Tenant, email: str) -> User:
         """Who signs in with the address and a password; else who alone has it."""

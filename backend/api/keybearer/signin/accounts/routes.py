@@ -1,5 +1,6 @@
 """Local accounts over HTTP: register, sign in, change the password."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -8,15 +9,18 @@ from fastapi.responses import JSONResponse
 from pydantic import AliasChoices, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from keybearer.http.browser import FlowCookie, secret_for
 from keybearer.http.origin import cross_site
 from keybearer.http.principal import find_principal, present_person
 from keybearer.http.schemas import Wire, problems
 from keybearer.kit.principal import Principal
+from keybearer.lockouts.cookies import DeviceCookie
 from keybearer.sessions.cookies import SessionCookie
 from keybearer.sessions.routes import TenantWire
-from keybearer.signin.accounts.factors import Proof
-from keybearer.signin.accounts.model import Client, Credentials, Newcomer, SignedIn
+from keybearer.signin.accounts.model import Credentials, Newcomer, Second
+from keybearer.signin.accounts.passkeys import PasskeySignIn
 from keybearer.signin.accounts.service import Accounts
+from keybearer.signin.entrance import Client, Entered
 from keybearer.tenancy.model import Tenant
 from keybearer.tenancy.service import tenant_of
 
@@ -39,6 +43,15 @@ _SIGNED_IN: JsonDict = {
     "livekit_url": "wss://livekit.example.com",
 }
 _LOGIN: JsonDict = {"email": "alice@example.com", "password": "violet kettle under nine bridges"}
+_ASSERTION: JsonDict = {
+    "id": "3q2-7w",
+    "rawId": "3q2-7w",
+    "type": "public-key",
+    "response": {"clientDataJSON": "e30", "authenticatorData": "3q2-7w", "signature": "3q2-7w"},
+}
+_CHALLENGE: JsonDict = {
+    "publicKey": {"challenge": "3q2-7w", "rpId": "keybearer.example.com", "userVerification": "required"}
+}
 _ACCEPTED = "If the address can be registered, mail says how to go on."
 
 Password = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -62,7 +75,9 @@ class Registration(Wire):
 
 
 class Login(Wire):
-    """`totp` or `recovery_code` where `factor_required` asked for one; `new_password` after `password_expired`."""
+    """One of `totp`, `recovery_code` and `passkey` where `factor_required` asked for it; a passkey answers the
+    challenge of POST /api/auth/login/passkey/options. `new_password` after `password_expired`.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_LOGIN]})
 
@@ -70,6 +85,7 @@ class Login(Wire):
     password: Password
     totp: str | None = Field(default=None, max_length=20)
     recovery_code: str | None = Field(default=None, max_length=100)
+    passkey: dict[str, Any] | None = None
     new_password: Password | None = None
 
 
@@ -112,6 +128,22 @@ class SignedInWire(Wire):
     livekit_url: str | None
 
 
+class RequestOptions(Wire):
+    """For `navigator.credentials.get()`, after `PublicKeyCredential.parseRequestOptionsFromJSON`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_CHALLENGE]})
+
+    public_key: dict[str, Any] = Field(alias="publicKey")
+
+
+class PasskeyLogin(Wire):
+    """The authenticator's answer as its `toJSON()` has it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"credential": _ASSERTION}]})
+
+    credential: dict[str, Any]
+
+
 class AcceptedWire(Wire):
     """The same for a new address and for one that has an account."""
 
@@ -120,15 +152,46 @@ class AcceptedWire(Wire):
     detail: str
 
 
-def routes(accounts: Accounts, cookie: SessionCookie) -> APIRouter:
+def routes(accounts: Accounts, passkeys: PasskeySignIn, cookie: SessionCookie, *, secure: bool) -> APIRouter:
     router = APIRouter(tags=["sign-in"])
+    entry = _Entry(cookie, FlowCookie(secure), DeviceCookie(secure))
+    _add_passwords(router, accounts, entry)
+    _add_passkeys(router, passkeys, entry)
+    return router
 
-    def answer(tenant: Tenant, signed_in: SignedIn, status: int) -> Response:
-        response = JSONResponse(_wire(tenant, signed_in).model_dump(mode="json"), status)
-        if signed_in.pair is None:
-            cookie.set(response, signed_in.session.token)
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """The cookies that somebody comes with, and goes with."""
+
+    session: SessionCookie
+    flow: FlowCookie
+    device: DeviceCookie
+
+    async def client(self, request: Request, tenant: Tenant, mode: str | None) -> Client:
+        """A cookie is for pages of our own: another site's, even one that may call us, is given none."""
+        browser = mode == "cookie"
+        if browser:
+            origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+            if origin not in {None, tenant.origin} or site not in {None, "same-origin", "none"}:
+                raise cross_site()
+        return Client(
+            user_agent=request.headers.get("user-agent", ""),
+            browser=browser,
+            source=self.device.entering(request),
+            principal=await find_principal(request) if browser else None,
+            flow=self.flow.read(request),
+        )
+
+    def answer(self, tenant: Tenant, client: Client, entered: Entered, status: int = 200) -> Response:
+        response = JSONResponse(_wire(tenant, entered).model_dump(mode="json"), status)
+        if entered.pair is None:
+            self.session.set(response, entered.session.token)
+            self.device.set(response, client.source)
         return response
 
+
+def _add_passwords(router: APIRouter, accounts: Accounts, entry: _Entry) -> None:
     @router.post(
         "/auth/register",
         status_code=201,
@@ -140,21 +203,25 @@ def routes(accounts: Accounts, cookie: SessionCookie) -> APIRouter:
         """Answers as a sign-in does; with mail it answers 202, and the mail says how to go on."""
         tenant = tenant_of(request.scope)
         newcomer = Newcomer(body.email, body.password, body.full_name, body.invitation)
-        signed_in = await accounts.register(tenant, newcomer, await _client(request, tenant, mode))
-        return JSONResponse({"detail": _ACCEPTED}, 202) if signed_in is None else answer(tenant, signed_in, 201)
+        client = await entry.client(request, tenant, mode)
+        entered = await accounts.register(tenant, newcomer, client)
+        return (
+            JSONResponse({"detail": _ACCEPTED}, 202) if entered is None else entry.answer(tenant, client, entered, 201)
+        )
 
     @router.post(
         "/auth/login",
         response_model=SignedInWire,
-        responses=problems(401, 403, 422, 429, 503),
+        responses=problems(401, 403, 409, 422, 429, 503),
         summary="Sign in with a password",
     )
     async def login(body: Login, request: Request, mode: Mode = None) -> Response:
         """The access token is for programs, and the session token is what a browser would have as its cookie."""
         tenant = tenant_of(request.scope)
-        proof = Proof(body.totp, body.recovery_code)
-        credentials = Credentials(body.email, body.password, proof, body.new_password)
-        return answer(tenant, await accounts.sign_in(tenant, credentials, await _client(request, tenant, mode)), 200)
+        second = Second(body.totp, body.recovery_code, body.passkey)
+        credentials = Credentials(body.email, body.password, second, body.new_password)
+        client = await entry.client(request, tenant, mode)
+        return entry.answer(tenant, client, await accounts.sign_in(tenant, credentials, client))
 
     @router.post(
         "/auth/password",
@@ -166,31 +233,40 @@ def routes(accounts: Accounts, cookie: SessionCookie) -> APIRouter:
         body: PasswordChange, request: Request, principal: Annotated[Principal, Depends(present_person)]
     ) -> None:
         """Your other sessions end."""
-        await accounts.change_password(tenant_of(request.scope), principal, body.current, body.new)
-
-    return router
-
-
-async def _client(request: Request, tenant: Tenant, mode: str | None) -> Client:
-    """A cookie is for pages of our own: another site's, even one that may call us, is given none."""
-    browser = mode == "cookie"
-    if browser:
-        origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-        if origin not in {None, tenant.origin} or site not in {None, "same-origin", "none"}:
-            raise cross_site()
-    principal = await find_principal(request) if browser else None
-    return Client(request.headers.get("user-agent", ""), browser, principal)
+        source = entry.device.source(request)
+        await accounts.change_password(tenant_of(request.scope), principal, body.current, body.new, source)
 
 
-def _wire(tenant: Tenant, signed_in: SignedIn) -> SignedInWire:
-    user, pair, room = signed_in.user, signed_in.pair, signed_in.room
+def _add_passkeys(router: APIRouter, passkeys: PasskeySignIn, entry: _Entry) -> None:
+    @router.post("/auth/login/passkey/options", responses=problems(429), summary="Begin to sign in with a passkey")
+    async def begin_passkey_login(request: Request, response: Response) -> RequestOptions:
+        """Works once, for five minutes, in this browser."""
+        browser = secret_for(entry.flow.read(request))
+        options = await passkeys.options(tenant_of(request.scope), browser)
+        entry.flow.set(response, browser)
+        return RequestOptions(publicKey=options)
+
+    @router.post(
+        "/auth/login/passkey",
+        response_model=SignedInWire,
+        responses=problems(401, 403, 409, 422, 429, 503),
+        summary="Sign in with a passkey",
+    )
+    async def login_with_passkey(body: PasskeyLogin, request: Request, mode: Mode = None) -> Response:
+        tenant = tenant_of(request.scope)
+        client = await entry.client(request, tenant, mode)
+        return entry.answer(tenant, client, await passkeys.sign_in(tenant, body.credential, client))
+
+
+def _wire(tenant: Tenant, entered: Entered) -> SignedInWire:
+    user, pair, room = entered.user, entered.pair, entered.room
     tokens: dict[str, Any] = dict.fromkeys(("access_token", "expires_in", "refresh_token", "session_token"))
     if pair is not None:
         tokens = {
             "access_token": pair.access_token,
             "expires_in": pair.expires_in,
             "refresh_token": pair.refresh_token,
-            "session_token": signed_in.session.token,
+            "session_token": entered.session.token,
         }
     return SignedInWire(
         **tokens,

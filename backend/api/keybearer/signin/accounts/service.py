@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from keybearer.http.principal import not_signed_in
+from keybearer.factors.model import Way
 from keybearer.identity import address, errors
 from keybearer.identity.invitations.service import Invitations
 from keybearer.identity.model import CLOSED, OPEN, User
@@ -21,22 +21,25 @@ from keybearer.identity.passwords.model import Stored
 from keybearer.identity.passwords.service import Passwords
 from keybearer.identity.service import Identities
 from keybearer.kit.database import Database, Transaction
-from keybearer.kit.errors import Conflict, KeybearerError
+from keybearer.kit.errors import Conflict, KeybearerError, TooMany
 from keybearer.kit.principal import Principal
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
 from keybearer.limits.service import SignInLimits
-from keybearer.rooms.service import Rooms
-from keybearer.sessions.programs.service import ProgramTokens
+from keybearer.lockouts.model import Account, Source
+from keybearer.lockouts.service import Lockouts
+from keybearer.sessions.model import Proof
 from keybearer.sessions.service import Sessions
 from keybearer.signin import metrics
 from keybearer.signin.accounts.errors import address_unproven, factor_required
 from keybearer.signin.accounts.factors import SecondFactors
+from keybearer.signin.accounts.guessing import GuardedPasswords
 from keybearer.signin.accounts.letters import Letters
-from keybearer.signin.accounts.model import Client, Credentials, Newcomer, SignedIn, words_of
+from keybearer.signin.accounts.model import Credentials, Newcomer, Second, words_of
+from keybearer.signin.entrance import Client, Entered, Entrance
 from keybearer.tenancy.model import Tenant
 
-_METHOD = "password"
+_METHOD: Way = "password"
 
 log = structlog.get_logger(__name__)
 
@@ -51,11 +54,16 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of whoever an address belongs to; all None for a stranger."""
+    """What is known of whoever an address belongs to; `user` and `stored` are None for a stranger.
 
+    `bucket` is what attempts from this source are counted in.
+    """
+
+    account: Account
     user: User | None
     stored: Stored | None = field(repr=False)
-    factors: tuple[str, ...] = ()
+    factors: tuple[Way, ...]
+    bucket: bytes = field(repr=False)
 
 
 class Accounts:
@@ -66,10 +74,11 @@ class Accounts:
         passwords: Passwords,
         invitations: Invitations,
         sessions: Sessions,
-        programs: ProgramTokens,
-        rooms: Rooms,
+        entrance: Entrance,
         ledger: Ledger,
+        guarded: GuardedPasswords,
         factors: SecondFactors,
+        lockouts: Lockouts,
         letters: Letters,
         limits: SignInLimits,
         rules: Rules,
@@ -81,16 +90,17 @@ class Accounts:
         self._passwords = passwords
         self._invitations = invitations
         self._sessions = sessions
-        self._programs = programs
-        self._rooms = rooms
+        self._entrance = entrance
         self._ledger = ledger
+        self._guarded = guarded
         self._factors = factors
+        self._lockouts = lockouts
         self._letters = letters
         self._limits = limits
         self._rules = rules
         self._now = now
 
-    async def register(self, tenant: Tenant, newcomer: Newcomer, client: Client) -> SignedIn | None:
+    async def register(self, tenant: Tenant, newcomer: Newcomer, client: Client) -> Entered | None:
         """None: a letter was sent, to whomever the address belongs to.
 
         Raises Forbidden (`registration_closed`, `invitation_needed`), BadInput (`email_invalid`, `password_refused`),
@@ -107,38 +117,41 @@ class Accounts:
                 if by_letter:
                     await self._letters.confirm(tx, tenant, user)
                     return None
-                opened = await self._open(tx, tenant, user, client)
+                entered = await self._let_in(tx, tenant, user, client, _METHOD)
         except Conflict:
             if not by_letter:
                 raise
             async with self._db.transaction(tenant.id) as tx:
                 await self._letters.registered_already(tx, tenant, email)
             return None
-        return await self._with_room(tenant, opened)
+        return await self._entrance.with_room(tenant, entered)
 
-    async def sign_in(self, tenant: Tenant, credentials: Credentials, client: Client) -> SignedIn:
-        """Raises NotSignedIn (`credentials_wrong`, `factor_required` and what a factor says), Forbidden
-        (`user_disabled`, `address_unproven`, `password_expired`), BadInput("password_refused"), TooMany
-        (`rate_limited`, `busy`).
+    async def sign_in(self, tenant: Tenant, credentials: Credentials, client: Client) -> Entered:
+        """Raises NotSignedIn (`credentials_wrong`, `factor_required`), Forbidden (`factor_wrong`, `user_disabled`,
+        `address_unproven`, `password_expired`), Conflict("challenge_ended"), BadInput("password_refused"), TooMany
+        (`rate_limited`, `account_locked`, `busy`).
         """
         await self._limits.check_address("login")
-        await self._limits.check_account(tenant.id, credentials.email)
-        known = await self._look_up(tenant, credentials.email)
+        known = await self._look_up(tenant, credentials.email, client.source)
+        # By source, or a stranger who tries all the time would keep the owner out of a browser that is known.
+        await self._limits.check_account(tenant.id, credentials.email, known.bucket)
         try:
-            opened = await self._sign_in(tenant, known, credentials, client)
+            entered = await self._sign_in(tenant, known, credentials, client)
         except KeybearerError as error:
             metrics.ATTEMPTS.labels(_METHOD, error.code).inc()
             log.info("signin.failed", code=error.code, provider=_METHOD)
             await self._record_failure(tenant, known, credentials.email, error.code)
             raise
         metrics.ATTEMPTS.labels(_METHOD, "ok").inc()
-        return await self._with_room(tenant, opened)
+        return await self._entrance.with_room(tenant, entered)
 
-    async def change_password(self, tenant: Tenant, principal: Principal, current: str, new: str) -> None:
+    async def change_password(
+        self, tenant: Tenant, principal: Principal, current: str, new: str, source: Source
+    ) -> None:
         """Ends the person's other sessions.
 
         Raises Conflict("no_password"), Forbidden("password_wrong"), BadInput("password_refused"), TooMany
-        (`rate_limited`, `busy`).
+        (`rate_limited`, `account_locked`, `busy`).
         """
         await self._limits.check_account(tenant.id, principal.email or str(principal.user_id))
         async with self._db.transaction(tenant.id) as tx:
@@ -146,7 +159,8 @@ class Accounts:
             factors = await self._factors.enrolled(tx, tenant.id, principal.user_id)
         if stored is None:
             raise password_errors.none_yet()
-        if not await self._passwords.verify(current, stored):
+        account = Account.of_user(tenant.id, principal.user_id)
+        if not await self._guarded.check(account, current, stored, source):
             async with self._db.transaction(tenant.id) as tx:
                 entry = _entry(tenant, principal.user_id, "password.changed", "failed", "password_wrong")
                 await self._ledger.record(tx, entry)
@@ -184,26 +198,32 @@ class Accounts:
         await self._ledger.record(tx, _entry(tenant, user.id, "account.registered", detail={"account": email}))
         return user
 
-    async def _look_up(self, tenant: Tenant, email: str) -> _Known:
+    async def _look_up(self, tenant: Tenant, email: str, source: Source) -> _Known:
         async with self._db.transaction(tenant.id) as tx:
             user_id = await self._passwords.find_owner(tx, tenant.id, email.strip())
             if user_id is None:
-                return _Known(None, None)
-            user = await self._identities.find_user(tx, tenant.id, user_id)
-            stored = await self._passwords.find(tx, tenant.id, user_id)
-            return _Known(user, stored, await self._factors.enrolled(tx, tenant.id, user_id))
+                nobody = Account.of_nobody(tenant.id, email)
+                return _Known(nobody, None, None, (), await self._lockouts.bucket(tx, nobody, source))
+            account = Account.of_user(tenant.id, user_id)
+            return _Known(
+                account,
+                await self._identities.find_user(tx, tenant.id, user_id),
+                await self._passwords.find(tx, tenant.id, user_id),
+                await self._factors.enrolled(tx, tenant.id, user_id),
+                await self._lockouts.bucket(tx, account, source),
+            )
 
-    async def _sign_in(self, tenant: Tenant, known: _Known, credentials: Credentials, client: Client) -> SignedIn:
-        right = await self._passwords.verify(credentials.password, known.stored)
+    async def _sign_in(self, tenant: Tenant, known: _Known, credentials: Credentials, client: Client) -> Entered:
+        right, shown = await self._check_password(tenant, known, credentials, client)
         user, stored = known.user, known.stored
         if not right or user is None or stored is None:
             raise password_errors.wrong()
         if user.disabled:
             raise errors.user_disabled()
-        if known.factors:
-            if credentials.proof.empty:
+        if known.factors and shown == _METHOD:
+            if credentials.second.empty:
                 raise factor_required(known.factors)
-            await self._factors.check(tenant.id, user.id, credentials.proof)
+            shown = await self._factors.check(tenant, known.account, credentials.second, client)
         if self._letters.enabled and not user.email_verified:
             raise address_unproven()
         chosen = await self._replacement(user, stored, credentials, has_factor=bool(known.factors))
@@ -219,7 +239,21 @@ class Accounts:
                 await self._ledger.record(tx, _entry(tenant, user.id, "password.changed"))
             elif upgraded is not None:
                 await self._passwords.replace_hash(tx, tenant.id, user.id, stored, upgraded)
-            return await self._open(tx, tenant, present, client)
+            return await self._let_in(tx, tenant, present, client, shown)
+
+    async def _check_password(
+        self, tenant: Tenant, known: _Known, credentials: Credentials, client: Client
+    ) -> tuple[bool, Way]:
+        """Whether it is right, and what was shown last: a recovery code, where one had to get through a lock."""
+        try:
+            return await self._guarded.check(known.account, credentials.password, known.stored, client.source), _METHOD
+        except TooMany as error:
+            code = credentials.second.recovery_code
+            if error.code != "account_locked" or code is None:
+                raise
+        # The code has a limit of its own; were it looked at second, the password could be guessed through it.
+        shown = await self._factors.check(tenant, known.account, Second(recovery_code=code), client)
+        return await self._passwords.verify(credentials.password, known.stored), shown
 
     async def _replacement(
         self, user: User, stored: Stored, credentials: Credentials, *, has_factor: bool
@@ -244,20 +278,9 @@ class Accounts:
             return None
         return user
 
-    async def _open(self, tx: Transaction, tenant: Tenant, user: User, client: Client) -> SignedIn:
-        # As with providers: a sign-in never keeps the token that the browser came with.
-        if client.browser and client.principal is not None:
-            await self._sessions.replace(tx, client.principal)
-        session = await self._sessions.open(tx, tenant.id, user.id, _METHOD, client.user_agent)
-        pair = None if client.browser else await self._programs.begin(tx, tenant, user, session, self._now())
-        await self._ledger.record(tx, _entry(tenant, user.id, "sign_in", detail={"account": user.email}))
-        return SignedIn(user, session, pair, None)
-
-    async def _with_room(self, tenant: Tenant, opened: SignedIn) -> SignedIn:
-        principal = await self._sessions.find_principal(opened.session.token)
-        if principal is None:
-            raise not_signed_in()
-        return SignedIn(opened.user, opened.session, opened.pair, self._rooms.own_token(principal, tenant))
+    async def _let_in(self, tx: Transaction, tenant: Tenant, user: User, client: Client, shown: Way) -> Entered:
+        proof = Proof(by=shown, at=self._now())
+        return await self._entrance.let_in(tx, tenant, user, client, _METHOD, proof=proof, account=user.email)
 
     async def _record_failure(self, tenant: Tenant, known: _Known, email: str, code: str) -> None:
         user_id = known.user.id if known.user else None

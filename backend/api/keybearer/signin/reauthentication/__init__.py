@@ -1,0 +1,1 @@
+"""Showing once more that it is you, within a session."""
