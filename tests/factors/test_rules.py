@@ -68,10 +68,6 @@ def test_selectors_tell_the_codes_of_a_set_apart() -> None:
         selectors.add(code.selector)
 
 
-def _paths(node: dict) -> list[tuple[str, ...]]:
-    return [("rawId",), *(("response", name) for name, value in node["response"].items() if isinstance(value, str))]
-
-
 SIGNED_IN = [("rawId",), ("response", "clientDataJSON"), ("response", "authenticatorData"), ("response", "signature")]
 ADDED = [("rawId",), ("response", "clientDataJSON"), ("response", "attestationObject")]
 spoils = st.tuples(st.integers(0, 10_000), st.integers(1, 255), st.booleans())
