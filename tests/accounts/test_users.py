@@ -15,7 +15,7 @@ from keybearer.identity.passwords.hashing import Hashing
 from keybearer.kit.errors import Conflict
 from signin.site import Site
 
-HASH = bcrypt.hashpw(PASSWORD.encode(), b"$2b$04$" + b"a" * 22).decode()
+HASH = bcrypt.hashpw(PASSWORD.encode(), b"$2b$04$" + b"a" * 21 + b"e").decode()
 CSV = f"""email,name,role,email_verified,password_hash
 hanna@example.com,Hanna,member,true,{HASH}
 "ivo@example.com","Ivo, the second",member,false,{HASH}
