@@ -214,6 +214,7 @@ def test_removing_a_factor_asks_first_and_goes_on(arrive: Arrive, an_hour_later:
     expect(dialog.get_by_label("Code")).to_be_focused(timeout=PATIENCE_MS)
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
+    expect(confirm.get_by_role("button", name="Remove Authenticator app")).to_be_focused()
     expect(confirm).to_contain_text("reauthenticate")
 
     confirm.get_by_role("button", name="Remove Authenticator app").click()

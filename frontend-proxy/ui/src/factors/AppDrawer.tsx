@@ -49,6 +49,9 @@ function Steps({ app, confirm }: { app: BegunApp; confirm: ReturnType<typeof use
         <h3>1. Scan this with the app</h3>
         <p className="muted small">Any app for one-time codes will do: 1Password, Google Authenticator, Aegis, or your password manager.</p>
         <img className="qr" src={picture(app.qr_svg)} alt="QR code of the key below" />
+        <p className="muted small">
+          The app is on this device? <a href={app.otpauth_url}>Open it there</a>.
+        </p>
       </li>
       <li>
         <Secret label="Or type this key" text={app.secret} what="the key" testId="totp-secret" />

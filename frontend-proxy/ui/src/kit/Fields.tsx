@@ -31,7 +31,8 @@ export function TextField({ label, hint, value, onChange, type = "text", optiona
     if (first) element.current?.focus();
   }, [first]);
   const wrong = error !== undefined && error !== null;
-  const described = [wrong ? `${id}-error` : "", hint === undefined ? "" : `${id}-hint`].filter(Boolean).join(" ");
+  // One thing at a time: what is wrong takes the place of the hint.
+  const below = wrong ? `${id}-error` : hint === undefined ? undefined : `${id}-hint`;
   return (
     <div className="field">
       <label htmlFor={id}>
@@ -48,7 +49,7 @@ export function TextField({ label, hint, value, onChange, type = "text", optiona
         autoComplete={input.autoComplete ?? "off"}
         spellCheck={false}
         aria-invalid={wrong || undefined}
-        aria-describedby={described || undefined}
+        aria-describedby={below}
         onChange={(event) => onChange(event.target.value)}
       />
       {wrong && (
@@ -56,7 +57,7 @@ export function TextField({ label, hint, value, onChange, type = "text", optiona
           {error}
         </div>
       )}
-      {hint !== undefined && (
+      {hint !== undefined && !wrong && (
         <p className="hint" id={`${id}-hint`}>
           {hint}
         </p>

@@ -10,7 +10,7 @@ export function SecondStep({ signIn, ways }: { signIn: PasswordSignIn; ways: rea
       <div className="signin-words">
         <h1>Show that it is you</h1>
         <p className="lead">
-          Signing in as <strong>{signIn.credentials.email.trim()}</strong>, one more step.
+          One more step to sign in as <strong>{signIn.credentials.email.trim()}</strong>.
         </p>
       </div>
       <ProofForm ways={ways} verb="Sign in" show={signIn.show}>
