@@ -170,7 +170,8 @@ def test_a_passkey_signs_in_alone(arrive: Arrive) -> None:
 
     leave(page)
     show_password(page, "passkey@example.com")
-    page.get_by_role("button", name="Use a passkey", exact=True).click()
+    expect(page.get_by_role("button", name="Use a passkey", exact=True)).to_be_focused(timeout=PATIENCE_MS)
+    page.keyboard.press("Enter")
     is_in(page)
 
 

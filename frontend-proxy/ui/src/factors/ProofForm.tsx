@@ -1,6 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { KeyRound } from "lucide-react";
-import { useState, type ReactNode, type SyntheticEvent } from "react";
+import { useEffect, useRef, useState, type ReactNode, type SyntheticEvent } from "react";
 
 import type { Proof, Way } from "../api/types";
 import { passkeysPossible } from "../api/webauthn";
@@ -26,6 +26,11 @@ export function ProofForm({ ways, verb, show, children }: Props) {
   const [way, setWay] = useState<Way | undefined>(possible[0]);
   const [typed, setTyped] = useState("");
   const proving = useMutation({ mutationFn: async (chosen: Way) => show(await proofOf(chosen, tidied(chosen, typed))), gcTime: 0 });
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    // The keyboard goes on where there is something to do; the other ways have a field that takes it.
+    if (way === "passkey") form.current?.querySelector<HTMLButtonElement>("button[type=submit]")?.focus();
+  }, [way]);
   if (way === undefined) return <NoWay>{children}</NoWay>;
   const beside = proving.error && refusal(proving.error, way, 0) !== null ? <Refusal error={proving.error} way={way} /> : null;
 
@@ -41,7 +46,7 @@ export function ProofForm({ ways, verb, show, children }: Props) {
   }
 
   return (
-    <form className="form" onSubmit={submit}>
+    <form className="form" ref={form} onSubmit={submit}>
       {way === "passkey" ? (
         <PasskeyWords error={beside} />
       ) : (
