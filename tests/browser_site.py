@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Protocol
 
 from playwright.sync_api import Page, expect
 
 PATIENCE_MS = 15_000
+AXE = Path(__file__).parents[1] / "frontend-proxy" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 class Site(Protocol):
@@ -21,6 +23,17 @@ def consent(page: Page, account: str = "alice@example.com", decision: str = "All
     """What a person does on a provider's own page."""
     page.get_by_text(account).first.click()
     page.get_by_role("button", name=decision).click()
+
+
+def faults(page: Page) -> list[str]:
+    """What keeps somebody from using the page as it is now: what axe finds serious, and scrolling sideways."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    serious = [v for v in found["violations"] if v["impact"] in {"serious", "critical"}]
+    messages = [f"axe: {v['id']} at {v['nodes'][0]['target']}" for v in serious]
+    if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+        messages.append("it scrolls sideways")
+    return messages
 
 
 def connect(page: Page, provider: str, account: str = "alice@example.com") -> None:

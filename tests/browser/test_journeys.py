@@ -61,7 +61,7 @@ def test_a_password_opens_what_a_provider_opens(site: Installation, chromium: Br
     for password, outcome in (("violet kettle", "credentials_wrong"), (newcomer["password"], "Activity")):
         page.get_by_label("Email").fill("dora@example.com")
         page.get_by_label("Password").fill(password)
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
         expect(page.get_by_text(outcome, exact=True).first).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_text("signed in with a password").first).to_be_visible(timeout=PATIENCE_MS)
     assert (

@@ -9,15 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser_site import connect, create_grant, run_demo
+from browser_site import connect, create_grant, faults, run_demo
 from installation import Installation
 from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
-AXE = Path(__file__).parents[2] / "frontend-proxy" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 SIZES = {"wide": {"width": 1200, "height": 800}, "narrow": {"width": 360, "height": 740}}
-PAGES = ["/connections", "/connections/connect/spotify", "/agents", "/agents/new", "/activity", "/account", "/nowhere"]
+PAGES = [
+    "/connections",
+    "/connections/connect/spotify",
+    "/agents",
+    "/agents/new",
+    "/activity",
+    "/account",
+    "/account/passkey",
+    "/account/authenticator",
+    "/nowhere",
+]
 STRANGERS_PAGES = ["/sign-in", "/sign-in/problem?code=flow_expired&provider=google&return_to=%2F"]
 
 
@@ -36,12 +45,7 @@ def examine(page: Page, path: str, name: str) -> list[str]:
     page.wait_for_timeout(250)
     if folder := os.environ.get("KEYBEARER_SCREENSHOTS"):
         page.screenshot(path=Path(folder) / f"{name}.png")
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    serious = [v for v in found["violations"] if v["impact"] in {"serious", "critical"}]
-    messages += [f"axe: {v['id']} at {v['nodes'][0]['target']}" for v in serious]
-    if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-        messages.append("it scrolls sideways")
+    messages += faults(page)
     page.remove_listener("console", heard)
     return messages
 

@@ -6,6 +6,7 @@ import { useMe } from "./api/me";
 import { isSignedOut } from "./api/problem";
 import type { Me } from "./api/types";
 import { ProviderBadges } from "./connections/ProviderBadges";
+import { StepUp } from "./factors/StepUp";
 import { Bone } from "./kit/Bone";
 import { ProblemNote } from "./kit/ProblemNote";
 import { PageWaiting, Shell } from "./kit/Shell";
@@ -54,6 +55,7 @@ function Live({ me }: { me: Me }) {
       }
     >
       <Outlet />
+      <StepUp />
     </Shell>
   );
 }

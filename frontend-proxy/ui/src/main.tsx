@@ -17,6 +17,7 @@ const signin = () => import("./signin/pages");
 const connections = () => import("./connections/pages");
 const grants = () => import("./grants/pages");
 const ledger = () => import("./ledger/pages");
+const factors = () => import("./factors/pages");
 const sessions = () => import("./sessions/pages");
 
 const SignInPage = lazy(() => signin().then((pages) => ({ default: pages.SignInPage })));
@@ -29,6 +30,10 @@ const GrantDrawer = lazy(() => grants().then((pages) => ({ default: pages.GrantD
 const NewGrantDrawer = lazy(() => grants().then((pages) => ({ default: pages.NewGrantDrawer })));
 const ActivityPage = lazy(() => ledger().then((pages) => ({ default: pages.ActivityPage })));
 const EntryDrawer = lazy(() => ledger().then((pages) => ({ default: pages.EntryDrawer })));
+const AppDrawer = lazy(() => factors().then((pages) => ({ default: pages.AppDrawer })));
+const PasskeyDrawer = lazy(() => factors().then((pages) => ({ default: pages.PasskeyDrawer })));
+const CodesDrawer = lazy(() => factors().then((pages) => ({ default: pages.CodesDrawer })));
+const PasswordDrawer = lazy(() => factors().then((pages) => ({ default: pages.PasswordDrawer })));
 const AccountPage = lazy(() => sessions().then((pages) => ({ default: pages.AccountPage })));
 
 /** The page's own code comes while the API says who is signed in, not after. */
@@ -57,7 +62,12 @@ function App() {
         <Route path="/activity" element={<ActivityPage />}>
           <Route path=":id" element={<EntryDrawer />} />
         </Route>
-        <Route path="/account" element={<AccountPage />} />
+        <Route path="/account" element={<AccountPage />}>
+          <Route path="authenticator" element={<AppDrawer />} />
+          <Route path="passkey" element={<PasskeyDrawer />} />
+          <Route path="recovery-codes" element={<CodesDrawer />} />
+          <Route path="password" element={<PasswordDrawer />} />
+        </Route>
       </Route>
       <Route path="*" element={<NotFound />} />
     </Routes>

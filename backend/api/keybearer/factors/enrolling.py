@@ -32,9 +32,10 @@ class Enrolling:
         self._recovery = recovery
         self._step_up = step_up
 
-    async def list_own(self, principal: Principal) -> tuple[list[Factor], int]:
-        """Asks for no proof."""
-        return await self._factors.list_own(principal)
+    async def list_own(self, principal: Principal) -> tuple[list[Factor], int, bool]:
+        """And how many recovery codes are left, and whether there is a password. Asks for no proof."""
+        found, left = await self._factors.list_own(principal)
+        return found, left, await self._step_up.has_password(principal)
 
     async def begin_totp(self, principal: Principal) -> Enrolment:
         await self._step_up.require_to_enrol(principal)

@@ -71,13 +71,16 @@ class FactorWire(Wire):
 
 
 class FactorList(Wire):
-    """All of them, and how many recovery codes were not used yet."""
+    """All of them, how many recovery codes were not used yet, and whether you have a password, which is the first
+    factor.
+    """
 
-    model_config = _shown({"items": [_FACTOR], "next": None, "recovery_codes_left": 10})
+    model_config = _shown({"items": [_FACTOR], "next": None, "recovery_codes_left": 10, "has_password": True})
 
     items: list[FactorWire]
     next: None = None
     recovery_codes_left: int
+    has_password: bool
 
 
 class TotpWire(Wire):
@@ -159,8 +162,8 @@ def routes(enrolling: Enrolling, session_cookie: SessionCookie, *, secure: bool)
 def _add_factors(router: APIRouter, enrolling: Enrolling) -> None:
     @router.get("/auth/factors", responses=problems(401), summary="Your second factors")
     async def list_factors(principal: Caller) -> FactorList:
-        found, left = await enrolling.list_own(principal)
-        return FactorList(items=[_wire(each) for each in found], recovery_codes_left=left)
+        found, left, password = await enrolling.list_own(principal)
+        return FactorList(items=[_wire(each) for each in found], recovery_codes_left=left, has_password=password)
 
     @router.delete(
         "/auth/factors/{factor_id}",

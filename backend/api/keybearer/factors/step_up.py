@@ -81,6 +81,10 @@ class StepUp:
         second = await self._factors.factors_of(tx, tenant_id, user_id)
         return ("password", *second) if await self._passwords.has(tx, tenant_id, user_id) else second
 
+    async def has_password(self, principal: Principal) -> bool:
+        async with self._db.transaction(principal.tenant_id) as tx:
+            return await self._passwords.has(tx, principal.tenant_id, principal.user_id)
+
     async def prove(self, principal: Principal, by: Way, source: Source) -> str:
         """The session goes on as proved, under the token that is answered."""
         async with self._db.transaction(principal.tenant_id) as tx:

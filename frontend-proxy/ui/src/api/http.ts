@@ -1,5 +1,6 @@
 /** The one way to the API: same-origin JSON, with refusals as typed problems. */
-import { ApiProblem, problemFrom, unreachable } from "./problem";
+import { ApiProblem, hasCode, problemFrom, unreachable } from "./problem";
+import { stepUp } from "./stepUp";
 
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
@@ -33,8 +34,17 @@ function call<Answer>(method: string, path: string, { query, ...rest }: Options)
   return request<Answer>(method, address(path, query), rest);
 }
 
-/** One exchange with a whole address; the functions above are what pages use. */
-export async function request<Answer>(method: string, url: string, { body, signal }: Omit<Options, "query"> = {}): Promise<Answer> {
+/** For a whole address; the functions above are what pages use. What asks for proof first goes again once it was given. */
+export async function request<Answer>(method: string, url: string, options: Omit<Options, "query"> = {}): Promise<Answer> {
+  try {
+    return await exchange<Answer>(method, url, options);
+  } catch (error) {
+    if (!hasCode(error, "reauthenticate") || !(await stepUp(error))) throw error;
+    return await exchange<Answer>(method, url, options);
+  }
+}
+
+async function exchange<Answer>(method: string, url: string, { body, signal }: Omit<Options, "query">): Promise<Answer> {
   // A session comes as a cookie, and no token to a script.
   const headers: Record<string, string> = { Accept: "application/json, application/problem+json", "Keybearer-Session": "cookie" };
   const init: RequestInit = { method, headers, credentials: "same-origin", redirect: "error" };
@@ -46,7 +56,7 @@ export async function request<Answer>(method: string, url: string, { body, signa
   const response = await send(url, init);
   const text = await response.text();
   const answer = parse(text);
-  if (!response.ok) throw problemFrom(response.status, answer);
+  if (!response.ok) throw problemFrom(response.status, answer, response.headers.get("Retry-After"));
   if (text !== "" && answer === undefined) throw new ApiProblem(unreachable("answer_unreadable"));
   // The generated types are the promise of the API's own document; nothing checks them again at run time.
   return answer as Answer;

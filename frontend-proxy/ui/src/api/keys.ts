@@ -6,6 +6,7 @@ export const keys = {
   grants: ["grants"] as const,
   sessions: ["sessions"] as const,
   identities: ["identities"] as const,
+  factors: ["factors"] as const,
   ledger: ["ledger"] as const,
   /** The top of the ledger alone: what is loaded below it does not change. */
   newest: ["ledger", "newest"] as const,

@@ -1,5 +1,15 @@
 /** A refusal of the API as an error: what happened, what to do, and the code for support. */
-import type { Problem } from "./types";
+import type { Problem, Way } from "./types";
+
+/** What some problems say besides. */
+interface More {
+  /** How the person can show that it is them. */
+  factors?: readonly Way[];
+  /** What `reauthenticate` wants first. */
+  next?: string | null;
+  /** When it is worth another try. */
+  retryAt?: string | null;
+}
 
 export class ApiProblem extends Error {
   readonly status: number;
@@ -7,8 +17,11 @@ export class ApiProblem extends Error {
   readonly title: string;
   readonly requestId: string | null;
   readonly docs: string | null;
+  readonly factors: readonly Way[];
+  readonly next: string | null;
+  readonly retryAt: string | null;
 
-  constructor(problem: Problem, options?: ErrorOptions) {
+  constructor(problem: Problem, { factors = [], next = null, retryAt = null, ...options }: More & ErrorOptions = {}) {
     super(problem.detail, options);
     this.name = "ApiProblem";
     this.status = problem.status;
@@ -16,6 +29,9 @@ export class ApiProblem extends Error {
     this.title = problem.title;
     this.requestId = problem.request_id === "" ? null : problem.request_id;
     this.docs = /^https?:\/\//.test(problem.type) ? problem.type : null;
+    this.factors = factors;
+    this.next = next;
+    this.retryAt = retryAt;
   }
 }
 
@@ -28,17 +44,28 @@ export function isPassing(error: unknown): boolean {
   return error instanceof ApiProblem && (error.status === 0 || error.status >= 500 || error.status === 429);
 }
 
-export function problemFrom(status: number, body: unknown): ApiProblem {
+/** `retryAfter` is the header of that name. */
+export function problemFrom(status: number, body: unknown, retryAfter: string | null = null): ApiProblem {
   const fields = isRecord(body) ? body : {};
   const fallback = unreachable("answer_unreadable");
-  return new ApiProblem({
+  const problem = {
     type: text(fields.type) ?? "about:blank",
     title: text(fields.title) ?? fallback.title,
     status,
     detail: text(fields.detail) ?? sentenceFor(status),
     code: text(fields.code) ?? `http_${status}`,
     request_id: text(fields.request_id) ?? "",
+  };
+  const seconds = /^\d{1,9}$/.test(retryAfter ?? "") ? Number(retryAfter) : null;
+  return new ApiProblem(problem, {
+    factors: Array.isArray(fields.factors) ? fields.factors.filter(isWay) : [],
+    next: text(fields.next) ?? null,
+    retryAt: seconds === null ? null : new Date(Date.now() + seconds * 1_000).toISOString(),
   });
+}
+
+export function hasCode(error: unknown, ...codes: string[]): error is ApiProblem {
+  return error instanceof ApiProblem && codes.includes(error.code);
 }
 
 export function unreachable(code: "network_unreachable" | "answer_unreadable"): Problem {
@@ -58,6 +85,10 @@ function sentenceFor(status: number): string {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
+}
+
+function isWay(value: unknown): value is Way {
+  return value === "totp" || value === "passkey" || value === "password" || value === "recovery_code";
 }
 
 function text(value: unknown): string | undefined {

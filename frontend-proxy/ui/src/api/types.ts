@@ -16,7 +16,16 @@ export type CreatedGrant = Schemas["NewGrant"];
 export type LedgerEntry = Schemas["LedgerEntry"];
 export type Session = Schemas["Session"];
 export type Identity = Schemas["Identity"];
+export type Factor = Schemas["Factor"];
+export type FactorList = Schemas["FactorList"];
+export type BegunApp = Schemas["Totp"];
+export type RecoveryCodes = Schemas["RecoveryCodes"];
+export type AddedPasskey = Schemas["PasskeyAdded"];
 export type Problem = Schemas["Problem"];
+
+/** How a person shows that it is them. */
+export type Way = "totp" | "passkey" | "password" | "recovery_code";
+export type Proof = Partial<Record<Exclude<Way, "passkey">, string>> & { passkey?: object };
 
 export interface Page<Item> {
   items: Item[];

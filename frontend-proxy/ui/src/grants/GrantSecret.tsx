@@ -1,9 +1,10 @@
 import { KeyRound } from "lucide-react";
 
 import type { CreatedGrant } from "../api/types";
-import { Button, CopyButton } from "../kit/Button";
+import { Button } from "../kit/Button";
 import { Drawer } from "../kit/Drawer";
 import { Note } from "../kit/ProblemNote";
+import { Secret } from "../kit/Secret";
 import { Left } from "../kit/Times";
 import { demoCommand } from "./command";
 import { GrantMarks } from "./GrantRow";
@@ -41,19 +42,5 @@ export function GrantSecret({ created, onClose }: { created: CreatedGrant; onClo
       </dl>
       <p className="small muted">Its calls appear in Activity as they happen. You can revoke it under Agents at any time.</p>
     </Drawer>
-  );
-}
-
-function Secret({ label, text, what, testId }: { label: string; text: string; what: string; testId: string }) {
-  return (
-    <div className="stack">
-      <div className="section-head">
-        <h3>{label}</h3>
-      </div>
-      <div className="secret">
-        <code data-testid={testId}>{text}</code>
-        <CopyButton text={text} what={what} />
-      </div>
-    </div>
   );
 }

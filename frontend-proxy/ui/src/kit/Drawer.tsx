@@ -46,7 +46,7 @@ export function Drawer({ title, mark, onClose, sticky = false, foot, children }:
 }
 
 /** A drawer goes with its address, all at once; the keyboard then continues at the row that opened it. */
-function useFocusBack(): void {
+export function useFocusBack(): void {
   const [opener] = useState(() => document.activeElement);
   useEffect(
     () => () => {

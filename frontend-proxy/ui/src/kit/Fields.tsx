@@ -1,4 +1,4 @@
-import { useId, type ReactNode } from "react";
+import { useEffect, useId, useRef, type ReactNode } from "react";
 
 import "./fields.css";
 
@@ -17,10 +17,22 @@ interface TextProps extends FieldProps {
   autoComplete?: string;
   maxLength?: number;
   mono?: boolean;
+  inputMode?: "numeric";
+  /** What is wrong with what was entered. */
+  error?: ReactNode;
+  /** Whether the keyboard begins here. */
+  first?: boolean;
 }
 
-export function TextField({ label, hint, value, onChange, type = "text", optional = false, mono = false, ...input }: TextProps) {
+export function TextField({ label, hint, value, onChange, type = "text", optional = false, mono = false, error, first = false, ...input }: TextProps) {
   const id = useId();
+  const element = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (first) element.current?.focus();
+  }, [first]);
+  const wrong = error !== undefined && error !== null;
+  // One thing at a time: what is wrong takes the place of the hint.
+  const below = wrong ? `${id}-error` : hint === undefined ? undefined : `${id}-hint`;
   return (
     <div className="field">
       <label htmlFor={id}>
@@ -29,16 +41,23 @@ export function TextField({ label, hint, value, onChange, type = "text", optiona
       </label>
       <input
         {...input}
+        ref={element}
         id={id}
         type={type}
         className={mono || type === "password" ? "input mono" : "input"}
         value={value}
         autoComplete={input.autoComplete ?? "off"}
         spellCheck={false}
-        aria-describedby={hint === undefined ? undefined : `${id}-hint`}
+        aria-invalid={wrong || undefined}
+        aria-describedby={below}
         onChange={(event) => onChange(event.target.value)}
       />
-      {hint !== undefined && (
+      {wrong && (
+        <div className="field-error" id={`${id}-error`} role="alert">
+          {error}
+        </div>
+      )}
+      {hint !== undefined && !wrong && (
         <p className="hint" id={`${id}-hint`}>
           {hint}
         </p>

@@ -1,5 +1,6 @@
 /** The ledger in words: each entry is one sentence, made of plain and strong parts. */
 import type { LedgerEntry } from "../api/types";
+import { wayWords } from "../signin/providerTitle";
 import { callWords } from "./calls";
 
 export interface Part {
@@ -61,6 +62,13 @@ export const actionLabels: Record<string, string> = {
   "session.ended": "Sessions ended",
   "sessions.ended": "All other sessions ended",
   "session.token_reused": "Refresh tokens used twice",
+  "session.reauthenticated": "Step-ups",
+  "session.reauthentication_failed": "Failed step-ups",
+  "account.locked": "Lockouts",
+  "factor.added": "Second factors added",
+  "factor.removed": "Second factors removed",
+  "factor.recovery_codes_renewed": "Recovery codes renewed",
+  "factor.recovery_code_used": "Recovery codes used",
   "account.registered": "Registrations",
   "account.created": "Accounts made by an operator",
   "account.invited": "Invitations",
@@ -91,6 +99,16 @@ const tellings: Record<string, Telling> = {
   "session.ended": (entry, { actor }) => [actor, plain(` ended the session${on(detail(entry, "device"))}`)],
   "sessions.ended": (_, { actor }) => [actor, plain(" ended all other sessions")],
   "session.token_reused": () => [plain("A refresh token was used twice, so its sign-in was ended")],
+  "session.reauthenticated": (entry, { actor }) => [actor, plain(` showed ${factorWords(detail(entry, "by"))} to go on`)],
+  "session.reauthentication_failed": (entry, { actor }) => [
+    actor,
+    plain(` gave ${factorWords(detail(entry, "by"))} that is not right`),
+  ],
+  "account.locked": (entry) => [plain(`After too many wrong attempts, ${factorWords(detail(entry, "method"))} is not looked at for a while`)],
+  "factor.added": (entry, { actor }) => [actor, plain(` added ${kindWords(entry)}${called(entry)}`)],
+  "factor.removed": (entry, { actor }) => [actor, plain(` removed ${kindWords(entry)}`)],
+  "factor.recovery_codes_renewed": (_, { actor }) => [actor, plain(" made new recovery codes")],
+  "factor.recovery_code_used": (_, { actor }) => [actor, plain(" used a recovery code")],
   "account.registered": (_, { actor }) => [actor, plain(" registered")],
   "account.created": (entry) => [plain(`An account was made${forWhom(entry)}`)],
   "account.invited": (entry) => [plain(`An invitation was made${forWhom(entry)}`)],
@@ -136,7 +154,7 @@ function namesOf(entry: LedgerEntry, { me, titleOf }: Context): Names {
   const account = entry.connection?.account ?? null;
   return {
     actor: strong(actorName(entry, me)),
-    provider: strong(entry.provider === null ? "a provider" : entry.provider === "password" ? "a password" : titleOf(entry.provider)),
+    provider: strong(entry.provider === null ? "a provider" : wayWords(entry.provider, titleOf)),
     account: account === null ? [] : [plain(` (${account})`)],
   };
 }
@@ -145,6 +163,27 @@ function actorName({ actor }: LedgerEntry, me: string | null): string {
   if (actor.kind === "system") return "Keybearer";
   if (actor.kind === "person") return actor.id !== null && actor.id === me ? "You" : (actor.name ?? "Somebody");
   return actor.name ?? "An agent";
+}
+
+function factorWords(kind: string | null): string {
+  return factors[kind ?? ""] ?? "a factor";
+}
+
+const factors: Record<string, string> = {
+  totp: "a code of an authenticator app",
+  passkey: "a passkey",
+  password: "a password",
+  recovery_code: "a recovery code",
+};
+
+function kindWords(entry: LedgerEntry): string {
+  const kind = detail(entry, "factor");
+  return kind === "totp" ? "an authenticator app" : factorWords(kind);
+}
+
+function called(entry: LedgerEntry): string {
+  const name = detail(entry, "name");
+  return name === null ? "" : `, ${name}`;
 }
 
 function forWhom(entry: LedgerEntry): string {
@@ -160,6 +199,9 @@ function because(entry: LedgerEntry): string {
 const codeWords: Record<string, string> = {
   credentials_wrong: "the address or the password was wrong",
   factor_required: "a second factor was missing",
+  factor_wrong: "the second factor was not right",
+  passkey_refused: "the passkey is not known here",
+  account_locked: "too many wrong attempts came before",
   rate_limited: "it was tried too often",
   consent_denied: "the answer at the provider was no",
   provider_unavailable: "the provider did not answer",

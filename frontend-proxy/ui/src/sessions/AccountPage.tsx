@@ -1,8 +1,10 @@
 import { useMe } from "../api/me";
 import { TripBanner } from "../connections/TripBanner";
+import { Security } from "../factors/Security";
 import { Avatar } from "../kit/Avatar";
 import { Bone } from "../kit/Bone";
 import { Button } from "../kit/Button";
+import { Opened } from "../kit/Opened";
 import { PageHead } from "../kit/PageHead";
 import { ProblemNote } from "../kit/ProblemNote";
 import { ThemeSwitch } from "../kit/ThemeSwitch";
@@ -39,6 +41,7 @@ export function AccountPage() {
       </Loaded>
       {signOut.error && <ProblemNote error={signOut.error} />}
       <Identities />
+      <Security />
       <Sessions />
       <section className="section" aria-labelledby="theme-title">
         <h2 id="theme-title">Theme</h2>
@@ -50,6 +53,7 @@ export function AccountPage() {
       <Loaded query={me} waiting={<Bone shape="tall" />}>
         {(data) => <DeleteAccount me={data} />}
       </Loaded>
+      <Opened />
     </div>
   );
 }

@@ -3,6 +3,7 @@ import { Plus } from "lucide-react";
 import { address } from "../api/http";
 import { useProviders } from "../api/me";
 import type { Identity } from "../api/types";
+import { useFactors } from "../factors/queries";
 import { Button } from "../kit/Button";
 import { Confirm } from "../kit/Confirm";
 import { ProviderMark } from "../kit/ProviderMark";
@@ -12,6 +13,7 @@ import { useIdentities, useUnlink } from "./queries";
 
 export function Identities() {
   const query = useIdentities();
+  const password = useFactors().data?.has_password ?? false;
   return (
     <section className="section" aria-labelledby="identities-title">
       <h2 id="identities-title">Ways to sign in</h2>
@@ -19,9 +21,14 @@ export function Identities() {
         {({ items }) => (
           <>
             <ul className="card">
+              {items.length === 0 && (
+                <li className="row">
+                  <p className="row-sub">No provider yet. You sign in with your password, or with a passkey.</p>
+                </li>
+              )}
               {items.map((identity) => (
                 <li key={identity.id}>
-                  <IdentityRow identity={identity} only={items.length === 1} />
+                  <IdentityRow identity={identity} only={items.length === 1 && !password} />
                 </li>
               ))}
             </ul>

@@ -9,7 +9,7 @@ import { State } from "../kit/State";
 import { Ago } from "../kit/Times";
 import { count } from "../kit/words";
 import { Loaded, RowsWaiting } from "../kit/Waiting";
-import { providerTitle } from "../signin/providerTitle";
+import { providerTitle, wayWords } from "../signin/providerTitle";
 import { useEndOtherSessions, useEndSession, useSessions } from "./queries";
 
 export function Sessions() {
@@ -54,7 +54,7 @@ function SessionRow({ session }: { session: Session }) {
           <span className="muted small">{place}</span>
         </div>
         <p className="row-sub">
-          signed in with {providerTitle(via, providers)} <Ago at={created} /> · active <Ago at={seen} />
+          signed in with {wayWords(via, (name) => providerTitle(name, providers))} <Ago at={created} /> · active <Ago at={seen} />
         </p>
       </div>
       <div className="row-side">

@@ -1,40 +1,33 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState, type SyntheticEvent } from "react";
+import type { SyntheticEvent } from "react";
 
-import { post } from "../api/http";
-import { keys } from "../api/keys";
-import { ApiProblem } from "../api/problem";
+import { hasCode } from "../api/problem";
+import { Refusal } from "../factors/Refusal";
 import { Button } from "../kit/Button";
 import { TextField } from "../kit/Fields";
 import { ProblemNote } from "../kit/ProblemNote";
+import type { Credentials, PasswordSignIn } from "./usePasswordSignIn";
 
-interface Credentials {
-  email: string;
-  password: string;
-  new_password?: string;
-}
-
-/** Nothing of it is kept: the answer is a cookie that no script can read. */
-export function PasswordForm() {
-  const [email, setEmail] = useState("");
-  const [password, setPassword] = useState("");
-  const [replacement, setReplacement] = useState("");
-  const client = useQueryClient();
-  const signIn = useMutation({
-    mutationFn: (credentials: Credentials) => post("/auth/login", credentials),
-    onSuccess: () => client.invalidateQueries({ queryKey: keys.me }),
-  });
-  const expired = signIn.error instanceof ApiProblem && signIn.error.code === "password_expired";
-  const asksForNew = expired || replacement !== "";
+export function PasswordForm({ signIn }: { signIn: PasswordSignIn }) {
+  const { credentials, setCredentials, expired, pending, error } = signIn;
+  const { email, password, replacement } = credentials;
+  const locked = hasCode(error, "account_locked") ? error : null;
+  const change = (changed: Partial<Credentials>) => setCredentials({ ...credentials, ...changed });
 
   function submit(event: SyntheticEvent): void {
     event.preventDefault();
-    signIn.mutate({ email: email.trim(), password, ...(replacement === "" ? {} : { new_password: replacement }) });
+    signIn.begin();
   }
 
   return (
     <form className="form" onSubmit={submit}>
-      <TextField label="Email" autoComplete="username" required maxLength={320} value={email} onChange={setEmail} />
+      <TextField
+        label="Email"
+        autoComplete="username webauthn"
+        required
+        maxLength={320}
+        value={email}
+        onChange={(value) => change({ email: value })}
+      />
       <TextField
         label="Password"
         type="password"
@@ -42,9 +35,10 @@ export function PasswordForm() {
         required
         maxLength={1024}
         value={password}
-        onChange={setPassword}
+        error={locked && <Refusal error={locked} way="password" />}
+        onChange={(value) => change({ password: value })}
       />
-      {asksForNew && (
+      {expired && (
         <TextField
           label="New password"
           hint="The old one is past its age here."
@@ -53,13 +47,18 @@ export function PasswordForm() {
           required
           maxLength={1024}
           value={replacement}
-          onChange={setReplacement}
+          onChange={(value) => change({ replacement: value })}
         />
       )}
-      {signIn.error && <ProblemNote error={signIn.error} />}
-      <Button type="submit" look="primary" size="large" isDisabled={email.trim() === "" || password === ""} isPending={signIn.isPending}>
+      {error && !locked && <ProblemNote error={error} />}
+      <Button type="submit" look="primary" size="large" isDisabled={email.trim() === "" || password === ""} isPending={pending}>
         Sign in
       </Button>
+      {locked && (
+        <Button size="large" onPress={signIn.beginWithRecoveryCode}>
+          Use a recovery code
+        </Button>
+      )}
     </form>
   );
 }

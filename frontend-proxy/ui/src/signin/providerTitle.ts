@@ -1,5 +1,10 @@
 import type { Provider } from "../api/types";
 
+/** What somebody signed in with, in a sentence: a provider, or what Keybearer keeps itself. */
+export function wayWords(via: string, titleOf: (provider: string) => string): string {
+  return via === "password" || via === "passkey" ? `a ${via}` : titleOf(via);
+}
+
 /** A provider's own spelling of its name, also before the list of providers has come. */
 export function providerTitle(name: string | null, providers: readonly Provider[] | undefined): string {
   if (name === null || name === "") return "the provider";
