@@ -61,10 +61,12 @@ def secure_sign_in(site: Site) -> tuple[httpx2.Client, httpx2.Response, httpx2.R
 def test_everywhere_else(secure_site: Site, sandbox) -> None:
     client, started, back = secure_sign_in(secure_site)
     assert back.headers["location"] == "/"
-    name, value = name_and_value(back.headers["set-cookie"])
-    assert name == "__Host-keybearer_session"
+    session, device = back.headers.get_list("set-cookie")
+    name, value = name_and_value(session)
+    assert (name, name_and_value(device)[0]) == ("__Host-keybearer_session", "__Host-keybearer_device")
     expected = {"path": "/", "httponly": "", "samesite": "lax", "max-age": "2592000", "secure": ""}
-    assert attributes(back.headers["set-cookie"]) == expected
+    assert attributes(session) == expected
+    assert attributes(device) == {**expected, "max-age": "15552000"}
     assert name_and_value(started.headers["set-cookie"])[0] == "__Host-keybearer_flow"
     assert attributes(started.headers["set-cookie"]) == {**expected, "max-age": "3600"}
 

@@ -17,6 +17,7 @@ from keybearer.migrations import cluster
 
 def prepare(*, seconds: int, exporter: bool = False, environment: Mapping[str, str] = os.environ) -> None:
     """Repeats safely. Waits `seconds` for a server that does not answer yet."""
+    address = superuser.address(environment)
     migration = DatabaseAddress(settings.migration_database_url(environment), setting="MIGRATION_DATABASE_URL")
     migrator, migration_password = migration.login()
     app_login, app_password = DatabaseAddress(*settings.application_database(environment)).login()
@@ -29,7 +30,6 @@ def prepare(*, seconds: int, exporter: bool = False, environment: Mapping[str, s
         raise ConfigurationError(
             "KEYBEARER_DATABASE_URL and KEYBEARER_MIGRATION_DATABASE_URL must hold the passwords that are to be set."
         )
-    address = superuser.address(environment)
     prepared = partial(
         cluster.prepare,
         address.url,

@@ -46,10 +46,10 @@ class Enrolling:
     ) -> tuple[list[str], str]:
         """The recovery codes, and the session's new token."""
         await self._step_up.require_to_enrol(principal)
-        await self._totp.check_waiting(principal, factor_id, code)
+        step = await self._totp.check_waiting(principal, factor_id, code)
         new = await self._recovery.make()
         async with self._db.transaction(principal.tenant_id) as tx:
-            await self._totp.confirm(tx, principal, factor_id, code, new)
+            await self._totp.confirm(tx, principal, factor_id, step, new)
         return new.texts, await self._step_up.prove(principal, "totp", source)
 
     async def passkey_options(self, tenant: Tenant, principal: Principal, browser: str) -> dict[str, Any]:

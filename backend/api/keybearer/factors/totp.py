@@ -60,21 +60,26 @@ class Totp:
         )
         return Enrolment(factor_id, seed, url)
 
-    async def confirm(self, tx: Transaction, principal: Principal, factor_id: UUID, code: str, new: NewCodes) -> None:
+    async def confirm(self, tx: Transaction, principal: Principal, factor_id: UUID, step: int, new: NewCodes) -> None:
         """The app shows the right codes, so its seed takes the place of any other, with recovery codes of its own.
 
-        Raises NotFound("factor_not_found"), Forbidden("factor_wrong").
+        `step` is what `check_waiting` answered; making recovery codes takes too long to look at the code once more.
+        Raises NotFound("factor_not_found").
         """
         tenant_id, user_id = principal.tenant_id, principal.user_id
-        step = await self._waiting_step(tx, principal, factor_id, code)
+        await self._waiting_seed(tx, principal, factor_id)
         await store.confirm_seed(tx, tenant_id, user_id, factor_id, step)
         await self._recovery.keep(tx, tenant_id, user_id, new)
         await record(tx, self._ledger, tenant_id, user_id, "factor.added", factor="totp")
 
-    async def check_waiting(self, principal: Principal, factor_id: UUID, code: str) -> None:
-        """Raises what `confirm` would, before anything slow is done for it."""
+    async def check_waiting(self, principal: Principal, factor_id: UUID, code: str) -> int:
+        """The time step of the code. Raises NotFound("factor_not_found"), Forbidden("factor_wrong")."""
         async with self._db.transaction(principal.tenant_id) as tx:
-            await self._waiting_step(tx, principal, factor_id, code)
+            seed = await self._waiting_seed(tx, principal, factor_id)
+            steps = await self._steps(tx, principal.tenant_id, principal.user_id, seed, code)
+        if not steps:
+            raise errors.factor_wrong()
+        return steps[-1]
 
     async def use(self, tenant_id: UUID, user_id: UUID | None, code: str) -> bool:
         """Whether the code is right and later than any that was used before."""
@@ -89,16 +94,12 @@ class Totp:
         metrics.TOTP_ATTEMPTS.labels("ok" if later else "replayed" if steps else "wrong").inc()
         return bool(later)
 
-    async def _waiting_step(self, tx: Transaction, principal: Principal, factor_id: UUID, code: str) -> int:
-        tenant_id, user_id = principal.tenant_id, principal.user_id
+    async def _waiting_seed(self, tx: Transaction, principal: Principal, factor_id: UUID) -> Seed:
         since = self._now() - UNCONFIRMED_LIFETIME
-        seed = await store.find_waiting_seed(tx, tenant_id, user_id, factor_id, since)
+        seed = await store.find_waiting_seed(tx, principal.tenant_id, principal.user_id, factor_id, since)
         if seed is None:
             raise errors.factor_not_found()
-        steps = await self._steps(tx, tenant_id, user_id, seed, code)
-        if not steps:
-            raise errors.factor_wrong()
-        return steps[-1]
+        return seed
 
     async def _steps(self, tx: Transaction, tenant_id: UUID, user_id: UUID, seed: Seed, code: str) -> list[int]:
         opened = await self._keys.open(tx, Owner.user(tenant_id, user_id), _place(seed.id), seed.sealed)
