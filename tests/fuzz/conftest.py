@@ -14,7 +14,7 @@ from installation import Browser, Installation, Process, installed, log_lines
 from keybearer_sandbox.testing import RunningSandbox
 
 # Secrets of the sandbox, and ours in their shape. A prefix alone is no secret: documents show it.
-_SECRET = re.compile(rb"sbx_[A-Za-z0-9_-]{6,}|kb[sgkri]_[0-9A-Za-z]{49}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
+_SECRET = re.compile(rb"sbx_[A-Za-z0-9_-]{6,}|kb[sgkrim]_[0-9A-Za-z]{49}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
 # What is not even HTTP never reaches the application: the server's parser answers and hangs up.
 _NO_HTTP = b"Invalid HTTP request received."
 # These end what the next request needs, so that each gets somebody of its own.

@@ -60,12 +60,15 @@ export const actionLabels: Record<string, string> = {
   sign_out: "Sign-outs",
   "session.ended": "Sessions ended",
   "sessions.ended": "All other sessions ended",
+  "sessions.ended_not_me": "Reported as somebody else",
   "session.token_reused": "Refresh tokens used twice",
   "account.registered": "Registrations",
   "account.created": "Accounts made by an operator",
   "account.invited": "Invitations",
+  "account.verified": "Addresses confirmed",
   "password.changed": "Password changes",
-  "password.reset": "Passwords set by an operator",
+  "password.reset_requested": "New passwords asked for",
+  "password.reset": "New passwords set",
   "api_key.created": "API keys made",
   "api_key.revoked": "API keys revoked",
   "identity.linked": "Sign-ins linked",
@@ -87,13 +90,19 @@ const tellings: Record<string, Telling> = {
   sign_out: (_, { actor }) => [actor, plain(" signed out")],
   "session.ended": (entry, { actor }) => [actor, plain(` ended the session${on(detail(entry, "device"))}`)],
   "sessions.ended": (_, { actor }) => [actor, plain(" ended all other sessions")],
+  "sessions.ended_not_me": (_, { actor }) => [actor, plain(" said \"this wasn't me\", so all sessions ended")],
   "session.token_reused": () => [plain("A refresh token was used twice, so its sign-in was ended")],
   "account.registered": (_, { actor }) => [actor, plain(" registered")],
   "account.created": (entry) => [plain(`An account was made${forWhom(entry)}`)],
+  "account.verified": (_, { actor }) => [actor, plain(" confirmed the address")],
   "account.invited": (entry) => [plain(`An invitation was made${forWhom(entry)}`)],
   "password.changed": (entry, { actor }) =>
     entry.outcome === "failed" ? [actor, plain(" gave a wrong password to change it")] : [actor, plain(" changed the password")],
-  "password.reset": () => [plain("A new password was set by whoever runs this Keybearer")],
+  "password.reset_requested": (entry) => [plain(`Somebody asked for a new password${forWhom(entry)}`)],
+  "password.reset": (entry, { actor }) =>
+    entry.actor.kind === "system"
+      ? [plain("A new password was set by whoever runs this Keybearer")]
+      : [actor, plain(" set a new password through a mail")],
   "api_key.created": (entry, { actor }) => [actor, plain(` made the API key ${detail(entry, "name") ?? ""}`.trimEnd())],
   "api_key.revoked": (entry, { actor }) => [actor, plain(` revoked the API key ${detail(entry, "name") ?? ""}`.trimEnd())],
   "identity.linked": (_, { actor, provider }) => [actor, plain(" added "), provider, plain(" as a way to sign in")],
@@ -130,7 +139,7 @@ function namesOf(entry: LedgerEntry, { me, titleOf }: Context): Names {
   const account = entry.connection?.account ?? null;
   return {
     actor: strong(actorName(entry, me)),
-    provider: strong(entry.provider === null ? "a provider" : entry.provider === "password" ? "a password" : titleOf(entry.provider)),
+    provider: strong(entry.provider === null ? "a provider" : entry.provider === "password" ? "a password" : entry.provider === "email" ? "a mail" : titleOf(entry.provider)),
     account: account === null ? [] : [plain(` (${account})`)],
   };
 }
@@ -154,6 +163,9 @@ function because(entry: LedgerEntry): string {
 const codeWords: Record<string, string> = {
   credentials_wrong: "the address or the password was wrong",
   factor_required: "a second factor was missing",
+  password_reset_needed: "the password is void until another one is chosen",
+  letter_ended: "the link of the mail was used, or is over",
+  code_wrong: "the code of the mail was wrong",
   rate_limited: "it was tried too often",
   consent_denied: "the answer at the provider was no",
   provider_unavailable: "the provider did not answer",

@@ -73,6 +73,10 @@ class Passwords:
         kept = [before.hash, *before.previous][: self._rules.history] if before else []
         await store.set_hash(tx, tenant_id, user_id, encoded, kept)
 
+    async def void(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> bool:
+        """It lets nobody in any more, until another one is set. False where there is none."""
+        return await store.void(tx, tenant_id, user_id)
+
     async def replace_hash(self, tx: Transaction, tenant_id: UUID, user_id: UUID, stored: Stored, encoded: str) -> None:
         await store.replace_hash(tx, tenant_id, user_id, stored.hash, encoded)
 
