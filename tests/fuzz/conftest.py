@@ -132,6 +132,7 @@ class Target:
         assert not _SECRET.findall(log.read_bytes())
         events = [line["event"] for line in log_lines(log)]
         assert "request.crashed" not in events
+        assert "errand.failed" not in events
 
     def _victim(self) -> Browser:
         if self.victim is None:
@@ -192,7 +193,8 @@ def target(
     keybearer_sandbox_server.reset()
     folder: Path = tmp_path_factory.mktemp("fuzz")
     database = module_database
-    with installed(folder, database.url, database.owner_url, keybearer_sandbox_server) as installation:
+    mail = {"SMTP_URL": f"smtp://127.0.0.1:{keybearer_sandbox_server.smtp_port}", "MAIL_FROM": "keybearer@example.com"}
+    with installed(folder, database.url, database.owner_url, keybearer_sandbox_server, **mail) as installation:
         (folder / "providers" / "weather.yaml").write_text(_WEATHER)
         process = installation.start()
         person = installation.browser()

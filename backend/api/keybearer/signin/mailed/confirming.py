@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from keybearer.identity import address
 from keybearer.identity.errors import user_disabled
 from keybearer.identity.passwords.service import Passwords
 from keybearer.identity.service import Identities
@@ -53,13 +54,17 @@ class Confirming:
         self._limits = limits
 
     async def send_again(self, tenant: Tenant, email: str) -> None:
-        """The same for an address that nobody has. Raises TooMany("rate_limited"), Conflict("mail_off")."""
+        """The same for an address that nobody has.
+
+        Raises Conflict("mail_off"), BadInput("email_invalid"), TooMany("rate_limited").
+        """
         if not self._errands.enabled:
             raise mail_off()
         await self._limits.check_address("confirm_again")
-        await self._limits.check_mail(tenant.id, email)
+        wanted = address.checked(email)
+        await self._limits.check_mail(tenant.id, wanted)
         async with self._db.transaction(tenant.id) as tx:
-            await self._errands.ask(tx, tenant.id, "confirm", email=email)
+            await self._errands.ask(tx, tenant.id, "confirm", email=wanted)
 
     async def confirm(self, tenant: Tenant, shown: str | TypedCode, client: Client) -> Entered:
         """`shown` is the token of the link, or the code. Signs in, unless the account has a second factor.

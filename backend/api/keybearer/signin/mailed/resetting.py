@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from keybearer.identity import address
 from keybearer.identity.model import User
 from keybearer.identity.passwords.service import Passwords
 from keybearer.identity.service import Identities
@@ -49,13 +50,17 @@ class Resetting:
         self._limits = limits
 
     async def ask(self, tenant: Tenant, email: str) -> None:
-        """The same for an address that nobody has. Raises Conflict("mail_off"), TooMany("rate_limited")."""
+        """The same for an address that nobody has.
+
+        Raises Conflict("mail_off"), BadInput("email_invalid"), TooMany("rate_limited").
+        """
         if not self._errands.enabled:
             raise mail_off()
         await self._limits.check_address("forgotten")
-        await self._limits.check_mail(tenant.id, email)
+        wanted = address.checked(email)
+        await self._limits.check_mail(tenant.id, wanted)
         async with self._db.transaction(tenant.id) as tx:
-            await self._errands.ask(tx, tenant.id, "forgotten", email=email)
+            await self._errands.ask(tx, tenant.id, "forgotten", email=wanted)
 
     async def reset(self, tenant: Tenant, token: str, new: str) -> None:
         """Ends every session and leaves second factors as they are; nobody is signed in by it.

@@ -115,7 +115,7 @@ def _add_confirming(router: APIRouter, confirming: Confirming, entry: Entry) -> 
     )
     async def resend_verification(body: AddressWire, request: Request) -> AcceptedWire:
         """The newest mail alone works."""
-        await confirming.send_again(tenant_of(request.scope), body.email.strip())
+        await confirming.send_again(tenant_of(request.scope), body.email)
         return AcceptedWire(detail=_SENT)
 
 
@@ -128,7 +128,7 @@ def _add_resetting(router: APIRouter, resetting: Resetting) -> None:
     )
     async def forgot_password(body: AddressWire, request: Request) -> AcceptedWire:
         """The answer is the same for every address."""
-        await resetting.ask(tenant_of(request.scope), body.email.strip())
+        await resetting.ask(tenant_of(request.scope), body.email)
         return AcceptedWire(detail=_SENT)
 
     @router.post(
