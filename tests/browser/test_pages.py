@@ -18,7 +18,16 @@ pytestmark = pytest.mark.browser
 AXE = Path(__file__).parents[2] / "frontend-proxy" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 SIZES = {"wide": {"width": 1200, "height": 800}, "narrow": {"width": 360, "height": 740}}
 PAGES = ["/connections", "/connections/connect/spotify", "/agents", "/agents/new", "/activity", "/account", "/nowhere"]
-STRANGERS_PAGES = ["/sign-in", "/sign-in/problem?code=flow_expired&provider=google&return_to=%2F"]
+STRANGERS_PAGES = [
+    "/sign-in",
+    "/sign-in/problem?code=flow_expired&provider=google&return_to=%2F",
+    "/register",
+    "/verify-email",
+    "/verify-email#token=kbm_x",
+    "/reset-password",
+    "/reset-password#token=kbm_x",
+    "/not-me",
+]
 
 
 def examine(page: Page, path: str, name: str) -> list[str]:

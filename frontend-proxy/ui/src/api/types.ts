@@ -16,6 +16,7 @@ export type CreatedGrant = Schemas["NewGrant"];
 export type LedgerEntry = Schemas["LedgerEntry"];
 export type Session = Schemas["Session"];
 export type Identity = Schemas["Identity"];
+export type Reported = Schemas["Reported"];
 export type Problem = Schemas["Problem"];
 
 export interface Page<Item> {
