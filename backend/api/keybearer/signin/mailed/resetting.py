@@ -65,7 +65,7 @@ class Resetting:
     async def reset(self, tenant: Tenant, token: str, new: str) -> None:
         """Ends every session and leaves second factors as they are; nobody is signed in by it.
 
-        A password that is refused leaves the link as it was. Raises Conflict("letter_ended"),
+        A password that is refused leaves the link as it was. Raises Conflict (`letter_ended`, `link_required`),
         BadInput("password_refused"), TooMany (`rate_limited`, `busy`).
         """
         await self._limits.check_address("reset")
