@@ -15,12 +15,11 @@ from installation import App
 from keybearer.bootstrap import people
 from keybearer.bootstrap.people import People
 from keybearer.bootstrap.services import Services, build
-from keybearer.identity.model import User
 from keybearer.kit import settings
-from keybearer.kit.database import Transaction
 from keybearer.kit.principal import Principal
+from keybearer.letters.background import Runner
 from keybearer.lockouts.model import Source
-from keybearer.signin.accounts.letters import Letters, NoLetters
+from keybearer.mail.model import Letter
 from keybearer.signin.accounts.model import Credentials, Newcomer, Second
 from keybearer.signin.accounts.service import Accounts
 from keybearer.signin.entrance import Client
@@ -45,23 +44,6 @@ class Clock:
 
     def on(self, **by: float) -> None:
         self.now += timedelta(**by)
-
-
-@dataclass
-class Sent:
-    """A post office that remembers."""
-
-    enabled: bool = True
-    letters: list[tuple[str, str]] = field(default_factory=list)
-
-    async def confirm(self, _tx: Transaction, _tenant: Tenant, user: User) -> None:
-        self.letters.append(("confirm", user.email or ""))
-
-    async def registered_already(self, _tx: Transaction, _tenant: Tenant, email: str) -> None:
-        self.letters.append(("registered_already", email))
-
-    async def password_changed(self, _tx: Transaction, _tenant: Tenant, user: User) -> None:
-        self.letters.append(("password_changed", user.email or ""))
 
 
 @dataclass
@@ -94,6 +76,21 @@ class World:
         async with self.services.db.transaction(self.tenant.id) as tx:
             return await self.services.invitations.invite(tx, self.tenant.id, email, role)
 
+    async def letters(self) -> list[Letter]:
+        """Does what was asked for, and answers the mails that wait, oldest first. They are gone then."""
+        await Runner(
+            self.services.db, self.services.errands, self.services.tenancy, self.people.answering.handlers
+        ).run()
+        found = []
+        async with self.services.db.transaction(self.tenant.id) as tx:
+            from keybearer.mail import store
+
+            waiting = sorted(await store.take_due(tx, 100, timedelta(0)), key=lambda each: each.created_at)
+            for each in waiting:
+                found.append(await self.services.mail.open(tx, each))
+                await store.remove(tx, each.id)
+        return found
+
     async def ledger(self) -> list[tuple[str, str, str | None]]:
         async with self.services.db.transaction(self.tenant.id) as tx:
             from sqlalchemy import text
@@ -107,12 +104,14 @@ async def opened(
     folder: Path,
     database_url: str,
     *,
-    letters: Letters | None = None,
+    mail: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     **extra: str,
 ) -> AsyncIterator[World]:
-    """`extra` are settings. Without any, everybody may register."""
+    """`extra` are settings. Without any, everybody may register. `mail` is written down, and never sent."""
     usual = {"REGISTRATION_REVEALS": "true", "SIGN_IN_LIMIT": "1000/second"}
+    if mail:
+        usual |= {"SMTP_URL": "smtp://127.0.0.1:1", "MAIL_FROM": "keybearer@example.com"}
     found = settings.read(_environment(folder, database_url, usual | extra))
     services = build(found)
     await services.keys.start(services.db)
@@ -129,7 +128,10 @@ async def opened(
         programs=services.program_tokens,
         rooms=services.rooms,
         limits=services.sign_in_limits,
-        letters=letters or NoLetters(),
+        mail=services.mail,
+        errands=services.errands,
+        links=services.links,
+        notices=services.notices,
         now=now,
     )
     try:

@@ -119,7 +119,7 @@ class World:
         grants = Grants(db, vault, ledger, events)
         sessions = Sessions(db, ledger, events, upstream, upstream, upstream, upstream, upstream)
         identities = Identities(self.keys, ledger, upstream, "closed")
-        factors, lockouts = Factors(db, upstream, upstream, upstream, ledger), Lockouts(db, ledger)
+        factors, lockouts = Factors(db, upstream, upstream, upstream, ledger, upstream), Lockouts(db, ledger, upstream)
         erasers = (
             grants.erase,
             vault.erase,

@@ -27,7 +27,16 @@ PAGES = [
     "/account/authenticator",
     "/nowhere",
 ]
-STRANGERS_PAGES = ["/sign-in", "/sign-in/problem?code=flow_expired&provider=google&return_to=%2F"]
+STRANGERS_PAGES = [
+    "/sign-in",
+    "/sign-in/problem?code=flow_expired&provider=google&return_to=%2F",
+    "/register",
+    "/verify-email",
+    "/verify-email#token=kbm_x",
+    "/reset-password",
+    "/reset-password#token=kbm_x",
+    "/not-me",
+]
 
 
 def examine(page: Page, path: str, name: str) -> list[str]:

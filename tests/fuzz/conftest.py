@@ -14,7 +14,7 @@ from installation import Browser, Installation, Process, installed, log_lines
 from keybearer_sandbox.testing import RunningSandbox
 
 # Secrets of the sandbox, and ours in their shape. A prefix alone is no secret: documents show it.
-_SECRET = re.compile(rb"sbx_[A-Za-z0-9_-]{6,}|kb[sgkri]_[0-9A-Za-z]{49}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
+_SECRET = re.compile(rb"sbx_[A-Za-z0-9_-]{6,}|kb[sgkrim]_[0-9A-Za-z]{49}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
 # What is not even HTTP never reaches the application: the server's parser answers and hangs up.
 _NO_HTTP = b"Invalid HTTP request received."
 # These end what the next request needs, so that each gets somebody of its own.
@@ -132,6 +132,7 @@ class Target:
         assert not _SECRET.findall(log.read_bytes())
         events = [line["event"] for line in log_lines(log)]
         assert "request.crashed" not in events
+        assert "errand.failed" not in events
 
     def _victim(self) -> Browser:
         if self.victim is None:
@@ -192,7 +193,8 @@ def target(
     keybearer_sandbox_server.reset()
     folder: Path = tmp_path_factory.mktemp("fuzz")
     database = module_database
-    with installed(folder, database.url, database.owner_url, keybearer_sandbox_server) as installation:
+    mail = {"SMTP_URL": f"smtp://127.0.0.1:{keybearer_sandbox_server.smtp_port}", "MAIL_FROM": "keybearer@example.com"}
+    with installed(folder, database.url, database.owner_url, keybearer_sandbox_server, **mail) as installation:
         (folder / "providers" / "weather.yaml").write_text(_WEATHER)
         process = installation.start()
         person = installation.browser()

@@ -15,6 +15,11 @@ _WRITES = [
     ("refresh_tokens", "POST", "/api/auth/refresh"),
     ("change_password", "POST", "/api/auth/password"),
     ("create_api_key", "POST", "/api/api-keys"),
+    ("verify_email", "POST", "/api/auth/email/verify"),
+    ("resend_verification", "POST", "/api/auth/email/verify/resend"),
+    ("forgot_password", "POST", "/api/auth/password/forgot"),
+    ("reset_password", "POST", "/api/auth/password/reset"),
+    ("report_not_me", "POST", "/api/auth/not-me"),
 ]
 _READS = [
     ("list_entries", "/api/ledger"),
@@ -42,6 +47,10 @@ _BODIES = {
     "half a surrogate as password": (b'{"email": "a@example.com", "password": "\\ud800"}', "application/json"),
     "half a surrogate as the present one": (b'{"current": "\\ud800", "new": "\\ud800"}', "application/json"),
     "NUL as refresh token": (b'{"refresh_token": "kbr_\\u0000"}', "application/json"),
+    "NUL in an address alone": (b'{"email": "a\\u0000@example.com"}', "application/json"),
+    "half a surrogate as an address": (b'{"email": "\\ud800@example.com"}', "application/json"),
+    "half a surrogate as a link": (b'{"token": "kbm_\\ud800", "new": "\\ud800"}', "application/json"),
+    "NUL as a code": (b'{"email": "a\\u0000", "code": "\\u0000"}', "application/json"),
     "NUL as a name": (b'{"name": "a\\u0000b"}', "application/json"),
     "deep": (b"[" * _NEST + b"]" * _NEST, "application/json"),
     "deep members": (b'{"a":' * _NEST + b"1" + b"}" * _NEST, "application/json"),

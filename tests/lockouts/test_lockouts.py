@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from keybearer.keys.keyring import Keyring
 from keybearer.keys.service import Keys
-from keybearer.kit.database import Database
+from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import TooMany
 from keybearer.ledger.service import Ledger
 from keybearer.lockouts import background
@@ -35,11 +36,26 @@ def clock() -> Clock:
     return Clock()
 
 
+@dataclass
+class Told:
+    """Who heard of a lock."""
+
+    locks: list[tuple[UUID | None, Method]] = field(default_factory=list)
+
+    async def __call__(self, _tx: Transaction, account: Account, method: Method) -> None:
+        self.locks.append((account.user_id, method))
+
+
 @pytest.fixture
-async def lockouts(db: Database, clock: Clock) -> Lockouts:
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+async def lockouts(db: Database, clock: Clock, told: Told) -> Lockouts:
     keys = Keys(Keyring(keys={"k1": os.urandom(32)}, primary="k1"))
     await keys.start(db)
-    return Lockouts(db, Ledger(db, keys), now=clock)
+    return Lockouts(db, Ledger(db, keys), told, now=clock)
 
 
 @pytest.fixture
@@ -112,10 +128,11 @@ async def test_methods_and_accounts_are_locked_apart(lockouts: Lockouts, owner: 
     assert await guess(lockouts, other, STRANGER) == "wrong"
 
 
-async def test_nobody_is_locked_like_somebody(lockouts: Lockouts, owner: UUID) -> None:
+async def test_nobody_is_locked_like_somebody(lockouts: Lockouts, owner: UUID, told: Told) -> None:
     known, unknown = Account.of_user(TENANT, owner), Account.of_nobody(TENANT, "nobody@example.com")
     tries = [[await guess(lockouts, each, STRANGER, "password") for _ in range(7)] for each in (known, unknown)]
     assert tries[0] == tries[1] == ["wrong"] * 5 + ["locked"] * 2
+    assert told.locks == [(owner, "password"), (None, "password")], "once for each lock"
 
 
 @pytest.mark.parametrize(

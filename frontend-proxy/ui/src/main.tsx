@@ -14,6 +14,7 @@ import { SignedIn } from "./SignedIn";
 
 // One file for each domain: a page and its drawers are never far from each other.
 const signin = () => import("./signin/pages");
+const letters = () => import("./letters/pages");
 const connections = () => import("./connections/pages");
 const grants = () => import("./grants/pages");
 const ledger = () => import("./ledger/pages");
@@ -22,6 +23,10 @@ const sessions = () => import("./sessions/pages");
 
 const SignInPage = lazy(() => signin().then((pages) => ({ default: pages.SignInPage })));
 const SignInProblemPage = lazy(() => signin().then((pages) => ({ default: pages.SignInProblemPage })));
+const VerifyEmailPage = lazy(() => letters().then((pages) => ({ default: pages.VerifyEmailPage })));
+const ResetPasswordPage = lazy(() => letters().then((pages) => ({ default: pages.ResetPasswordPage })));
+const NotMePage = lazy(() => letters().then((pages) => ({ default: pages.NotMePage })));
+const RegisterPage = lazy(() => letters().then((pages) => ({ default: pages.RegisterPage })));
 const ConnectionsPage = lazy(() => connections().then((pages) => ({ default: pages.ConnectionsPage })));
 const ConnectionDrawer = lazy(() => connections().then((pages) => ({ default: pages.ConnectionDrawer })));
 const ConnectDrawer = lazy(() => connections().then((pages) => ({ default: pages.ConnectDrawer })));
@@ -39,7 +44,17 @@ const AccountPage = lazy(() => sessions().then((pages) => ({ default: pages.Acco
 /** The page's own code comes while the API says who is signed in, not after. */
 function fetchAhead(path: string): void {
   const first = path.split("/")[1] ?? "";
-  const code = { "sign-in": signin, agents: grants, activity: ledger, account: sessions }[first] ?? connections;
+  const known: Record<string, () => Promise<unknown>> = {
+    "sign-in": signin,
+    "verify-email": letters,
+    "reset-password": letters,
+    "not-me": letters,
+    register: letters,
+    agents: grants,
+    activity: ledger,
+    account: sessions,
+  };
+  const code = known[first] ?? connections;
   // A code file that does not come is told by the page that needs it.
   code().catch(() => undefined);
 }
@@ -50,6 +65,10 @@ function App() {
       <Route path="/" element={<Navigate to="/connections" replace />} />
       <Route path="/sign-in" element={<SignInPage />} />
       <Route path="/sign-in/problem" element={<SignInProblemPage />} />
+      <Route path="/register" element={<RegisterPage />} />
+      <Route path="/verify-email" element={<VerifyEmailPage />} />
+      <Route path="/reset-password" element={<ResetPasswordPage />} />
+      <Route path="/not-me" element={<NotMePage />} />
       <Route element={<SignedIn />}>
         <Route path="/connections" element={<ConnectionsPage />}>
           <Route path="connect/:provider" element={<ConnectDrawer />} />

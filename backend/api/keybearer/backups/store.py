@@ -19,7 +19,7 @@ from keybearer.kit.errors import ConfigurationError
 _REVISIONS = "alembic_version"
 _LEFT_OUT = (
     _REVISIONS, "leases", "outbox", "flows", "passkey_challenges", "sessions", "bearers", "refresh_journal",
-    "refresh_families", "refresh_tokens", "api_keys", "invitations",
+    "refresh_families", "refresh_tokens", "api_keys", "invitations", "letters", "errands",
 )  # fmt: skip
 _UNLIMITED = text(
     "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)"

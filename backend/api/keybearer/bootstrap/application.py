@@ -29,6 +29,7 @@ from keybearer.sessions.hot import HotMe
 from keybearer.sessions.programs import routes as programs
 from keybearer.signin import routes as signin
 from keybearer.signin.accounts import routes as accounts
+from keybearer.signin.mailed import routes as mailed
 from keybearer.signin.reauthentication import routes as reauthentication
 from keybearer.tenancy.service import HostGuard, tenant_of
 from keybearer.vault import routes as vault
@@ -89,12 +90,12 @@ def _add_routes(app: FastAPI, settings: Settings, services: Services) -> None:
     async def read_health() -> Health:
         return Health(status="ok")
 
+    entry = accounts.Entry.of(services.sessions.cookie, secure=settings.secure)
     # Fixed words come before /auth/{provider}/….
     for router in (
         sessions.routes(services.sessions),
-        accounts.routes(
-            services.people.accounts, services.people.passkey_sign_in, services.sessions.cookie, secure=settings.secure
-        ),
+        accounts.routes(services.people.accounts, services.people.passkey_sign_in, entry),
+        mailed.routes(services.people.confirming, services.people.resetting, services.people.not_me, entry),
         programs.routes(services.program_tokens),
         api_keys.routes(services.api_keys),
         signin.routes(

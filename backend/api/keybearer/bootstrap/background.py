@@ -13,6 +13,8 @@ from keybearer.keys import background as keys
 from keybearer.kit.leases import Elected
 from keybearer.ledger import background as ledger
 from keybearer.ledger.background import Sealer
+from keybearer.letters import background as letters
+from keybearer.letters.background import Runner
 from keybearer.lockouts import background as lockouts
 from keybearer.mail import background as mail
 from keybearer.mail.background import Courier
@@ -44,6 +46,7 @@ class Background:
             await factors.prune(db)
             await lockouts.prune(db)
             await mail.prune(db)
+            await letters.prune(db)
 
         async def measure() -> None:
             await sessions.measure(db)
@@ -58,8 +61,14 @@ class Background:
             Elected(db, "gauges", owner, _GAUGE_SECONDS, measure),
         ]
         if services.post is not None:
+            runner = Runner(db, services.errands, services.tenancy, services.people.answering.handlers)
             courier = Courier(db, services.mail, services.post)
-            self._elected.append(Elected(db, "mail", owner, mail.SEND_SECONDS, courier.run))
+
+            async def answer() -> None:
+                await runner.run()
+                await courier.run()
+
+            self._elected.append(Elected(db, "mail", owner, mail.SEND_SECONDS, answer))
 
     def start(self) -> None:
         self._services.listener.start()

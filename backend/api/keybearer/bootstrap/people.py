@@ -19,18 +19,25 @@ from keybearer.keys.service import Keys
 from keybearer.kit.database import Database
 from keybearer.kit.settings import Settings
 from keybearer.ledger.service import Ledger
+from keybearer.letters.errands import Errands
+from keybearer.letters.links import Links
+from keybearer.letters.notices import Notices
 from keybearer.limits.service import SignInLimits
 from keybearer.lockouts.service import Lockouts
+from keybearer.mail.service import Mail
 from keybearer.rooms.service import Rooms
 from keybearer.sessions.programs.service import ProgramTokens
 from keybearer.sessions.service import Sessions
 from keybearer.signin.accounts.factors import SecondFactors
 from keybearer.signin.accounts.guessing import GuardedPasswords
-from keybearer.signin.accounts.letters import Letters
 from keybearer.signin.accounts.operating import Operating
 from keybearer.signin.accounts.passkeys import PasskeySignIn
 from keybearer.signin.accounts.service import Accounts, Rules
 from keybearer.signin.entrance import Entrance
+from keybearer.signin.mailed.answering import Answering, LockErrands
+from keybearer.signin.mailed.confirming import Confirming
+from keybearer.signin.mailed.not_me import NotMe
+from keybearer.signin.mailed.resetting import Resetting
 from keybearer.signin.reauthentication.service import Reauthentication
 
 
@@ -39,6 +46,10 @@ class People:
     accounts: Accounts
     operating: Operating
     passkey_sign_in: PasskeySignIn
+    confirming: Confirming
+    resetting: Resetting
+    not_me: NotMe
+    answering: Answering
     entrance: Entrance
     factors: Factors
     enrolling: Enrolling
@@ -60,13 +71,17 @@ def build(
     programs: ProgramTokens,
     rooms: Rooms,
     limits: SignInLimits,
-    letters: Letters,
+    mail: Mail,
+    errands: Errands,
+    links: Links,
+    notices: Notices,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> People:
-    passwords, lockouts = Passwords(hashing, _policy(settings)), Lockouts(db, ledger)
-    recovery = Recovery(db, keys, hashing, ledger)
-    totp, passkeys = Totp(db, keys, identities, recovery, ledger), Passkeys(db, identities, recovery, ledger)
-    factors = Factors(db, totp, recovery, lockouts, ledger)
+    passwords, lockouts = Passwords(hashing, _policy(settings)), Lockouts(db, ledger, LockErrands(errands))
+    recovery = Recovery(db, keys, hashing, ledger, notices)
+    totp = Totp(db, keys, identities, recovery, ledger, notices)
+    passkeys = Passkeys(db, identities, recovery, ledger, notices)
+    factors = Factors(db, totp, recovery, lockouts, ledger, notices)
     guarded, second = GuardedPasswords(db, passwords, lockouts), SecondFactors(factors, passkeys)
     step_up = StepUp(db, sessions, factors, guarded, lockouts, ledger)
     entrance = Entrance(sessions, programs, lockouts, rooms, ledger)
@@ -81,7 +96,8 @@ def build(
         guarded,
         second,
         lockouts,
-        letters,
+        errands,
+        notices,
         limits,
         Rules(settings.registration, settings.registration_reveals),
         now=now,
@@ -90,6 +106,12 @@ def build(
         accounts=accounts,
         operating=Operating(db, identities, passwords, invitations, sessions, ledger, second),
         passkey_sign_in=PasskeySignIn(db, identities, passkeys, entrance, ledger, limits),
+        confirming=Confirming(db, identities, passwords, links, errands, second, entrance, ledger, limits),
+        resetting=Resetting(
+            db, identities, passwords, links, errands, notices, sessions, lockouts, second, ledger, limits
+        ),
+        not_me=NotMe(db, identities, passwords, links, sessions, ledger, limits),
+        answering=Answering(identities, passwords, links, mail, notices, ledger),
         entrance=entrance,
         factors=factors,
         enrolling=Enrolling(db, factors, totp, passkeys, recovery, step_up),

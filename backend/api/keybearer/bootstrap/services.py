@@ -36,6 +36,9 @@ from keybearer.kit.settings import HS256, Settings
 from keybearer.ledger.calls import CallWriter
 from keybearer.ledger.reading import Reading
 from keybearer.ledger.service import Ledger
+from keybearer.letters.errands import Errands
+from keybearer.letters.links import Links
+from keybearer.letters.notices import Notices
 from keybearer.limits.service import RequestLimits, SignInLimits
 from keybearer.limits.windows import Windows
 from keybearer.mail.model import Server
@@ -57,7 +60,6 @@ from keybearer.sessions.programs.service import ProgramTokens
 from keybearer.sessions.resolver import BearerResolver
 from keybearer.sessions.seen import LastSeen
 from keybearer.sessions.service import Sessions
-from keybearer.signin.accounts.letters import NoLetters
 from keybearer.signin.flows import Flows
 from keybearer.signin.service import SignIn
 from keybearer.tenancy.service import Tenancy
@@ -105,6 +107,9 @@ class Services:
     request_limits: RequestLimits
     windows: Windows
     mail: Mail
+    errands: Errands
+    links: Links
+    notices: Notices
     post: Post | None
     rooms: Rooms
     outbound: Outbound
@@ -135,9 +140,10 @@ def build(settings: Settings) -> Services:
     lifetimes = _lifetimes(settings)
     access_tokens = _access_tokens(settings, signing_keys, lifetimes)
     mail = Mail(keys, enabled=settings.smtp_url is not None)
-    devices = Devices(identities, mail, tenancy)
+    errands, links = Errands(keys, enabled=mail.enabled), Links(hashing)
+    notices = Notices(identities, mail, tenancy, links)
     cookie = SessionCookie(settings.secure)
-    sessions = Sessions(db, ledger, events, resolver, last_seen, cookie, devices, access_tokens)
+    sessions = Sessions(db, ledger, events, resolver, last_seen, cookie, Devices(notices), access_tokens)
     program_tokens = ProgramTokens(db, access_tokens, sessions, identities, ledger, lifetimes)
     api_keys = ApiKeys(db, ledger)
     rooms = Rooms(_livekit(settings))
@@ -153,7 +159,10 @@ def build(settings: Settings) -> Services:
         programs=program_tokens,
         rooms=rooms,
         limits=sign_in_limits,
-        letters=NoLetters(),
+        mail=mail,
+        errands=errands,
+        links=links,
+        notices=notices,
     )
     vault = Vault(db, keys, providers, ledger, events, breakers=breakers, owner=owner)
     grants = Grants(db, vault, ledger, events)
@@ -223,6 +232,9 @@ def build(settings: Settings) -> Services:
         request_limits=RequestLimits(windows, settings.request_limit),
         windows=windows,
         mail=mail,
+        errands=errands,
+        links=links,
+        notices=notices,
         post=_post(settings),
         rooms=rooms,
         outbound=outbound,

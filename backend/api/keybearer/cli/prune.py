@@ -19,6 +19,7 @@ from keybearer.kit.database import Database
 from keybearer.kit.errors import ConfigurationError
 from keybearer.ledger.archiving import Archiver, Moved
 from keybearer.ledger.background import StoredBooks
+from keybearer.letters import background as letters
 from keybearer.sessions import background as sessions
 from keybearer.signin import background as signin
 from keybearer.vault import background as vault
@@ -27,6 +28,7 @@ from keybearer.vault import background as vault
 _PRUNED: Mapping[str, Callable[[Database], Awaitable[int]]] = {
     "expired sessions and tokens": sessions.prune,
     "invitations that nobody used": identity.prune,
+    "links of mails that nobody used": letters.prune,
     "sign-ins that were never finished": signin.prune,
     "events that were delivered": events.prune,
     "finished refreshes": vault.prune,

@@ -30,6 +30,7 @@ _KINDS = {
     tokens.API_KEY: "API key",
     tokens.REFRESH: "refresh token",
     tokens.INVITATION: "invitation",
+    tokens.LETTER: "link of a mail",
 }
 _DEAD = "nothing: it is unknown, expired, revoked or idle for too long, or its person is disabled"
 
@@ -116,6 +117,8 @@ async def _online(token: str) -> Facts:
             return await _refresh(services, token)
         if tokens.is_well_formed(token, tokens.INVITATION):
             return await _invitation(services, token)
+        if tokens.is_well_formed(token, tokens.LETTER):
+            return {"opens": "what its mail says, once, for as long as the mail says"}
         return _opens(await services.resolver.resolve(token))
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,6 +19,8 @@ from keybearer.identity.service import Identities
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.principal import Principal
 from keybearer.ledger.service import Ledger
+from keybearer.letters.notices import Notices
+from keybearer.mail import templates
 from keybearer.tenancy.model import Tenant
 
 _CHALLENGE_BYTES = 32
@@ -34,6 +37,7 @@ class Passkeys:
         identities: Identities,
         recovery: Recovery,
         ledger: Ledger,
+        notices: Notices,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -41,6 +45,7 @@ class Passkeys:
         self._identities = identities
         self._recovery = recovery
         self._ledger = ledger
+        self._notices = notices
         self._now = now
 
     async def registration_options(self, tenant: Tenant, principal: Principal, browser: str) -> dict[str, Any]:
@@ -90,6 +95,7 @@ class Passkeys:
             if new is not None:
                 await self._recovery.keep(tx, tenant.id, user_id, new)
             await record(tx, self._ledger, tenant.id, user_id, "factor.added", factor="passkey", name=name)
+            await self._notices.tell(tx, tenant.id, user_id, partial(templates.factor_added, kind="passkey"))
         return passkey_id, new
 
     async def sign_in_options(self, tenant: Tenant, browser: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Recovery codes: ten, each for once, for whoever lost their second factor."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID, uuid4
 
 from keybearer.factors import store
@@ -12,6 +13,8 @@ from keybearer.keys.envelope import Owner, Place
 from keybearer.keys.service import Keys
 from keybearer.kit.database import Database, Transaction
 from keybearer.ledger.service import Ledger
+from keybearer.letters.notices import Notices
+from keybearer.mail import templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,12 @@ class NewCodes:
 
 
 class Recovery:
-    def __init__(self, db: Database, keys: Keys, hashing: Hashing, ledger: Ledger) -> None:
+    def __init__(self, db: Database, keys: Keys, hashing: Hashing, ledger: Ledger, notices: Notices) -> None:
         self._db = db
         self._keys = keys
         self._hashing = hashing
         self._ledger = ledger
+        self._notices = notices
 
     async def make(self) -> NewCodes:
         """Takes some tenths of a second, so it is done before a transaction begins."""
@@ -68,6 +72,7 @@ class Recovery:
                 return False
             left = await store.codes_left(tx, tenant_id, user_id)
             await record(tx, self._ledger, tenant_id, user_id, "factor.recovery_code_used", left=left)
+            await self._notices.tell(tx, tenant_id, user_id, partial(templates.recovery_code_used, left=left))
         return True
 
     async def _open(self, tx: Transaction, tenant_id: UUID, user_id: UUID, found: SealedCode) -> str:

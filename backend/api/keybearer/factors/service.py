@@ -1,6 +1,7 @@
 """Which factors a person has, and whether what somebody shows is one of them."""
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from keybearer.factors import errors, metrics, store
@@ -12,17 +13,22 @@ from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import TooMany
 from keybearer.kit.principal import Principal
 from keybearer.ledger.service import Ledger
+from keybearer.letters.notices import Notices
 from keybearer.lockouts.model import Account, Attempt, Source
 from keybearer.lockouts.service import Lockouts
+from keybearer.mail import templates
 
 
 class Factors:
-    def __init__(self, db: Database, totp: Totp, recovery: Recovery, lockouts: Lockouts, ledger: Ledger) -> None:
+    def __init__(
+        self, db: Database, totp: Totp, recovery: Recovery, lockouts: Lockouts, ledger: Ledger, notices: Notices
+    ) -> None:
         self._db = db
         self._totp = totp
         self._recovery = recovery
         self._lockouts = lockouts
         self._ledger = ledger
+        self._notices = notices
 
     async def factors_of(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> tuple[Way, ...]:
         """What a second factor can be shown with; empty where there is none, and nothing is to be asked for.
@@ -71,6 +77,7 @@ class Factors:
             if not await store.list_of(tx, tenant_id, user_id):
                 await store.replace_codes(tx, tenant_id, user_id, ())
             await record(tx, self._ledger, tenant_id, user_id, "factor.removed", factor=kind)
+            await self._notices.tell(tx, tenant_id, user_id, partial(templates.factor_removed, kind=kind))
 
     async def renew_codes(self, principal: Principal) -> list[str]:
         """Raises Conflict("factor_missing")."""

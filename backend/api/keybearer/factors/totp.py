@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID, uuid4
 
 import pyotp
@@ -18,6 +19,8 @@ from keybearer.keys.service import Keys
 from keybearer.kit.database import Database, Transaction
 from keybearer.kit.principal import Principal
 from keybearer.ledger.service import Ledger
+from keybearer.letters.notices import Notices
+from keybearer.mail import templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Totp:
         identities: Identities,
         recovery: Recovery,
         ledger: Ledger,
+        notices: Notices,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -45,6 +49,7 @@ class Totp:
         self._identities = identities
         self._recovery = recovery
         self._ledger = ledger
+        self._notices = notices
         self._now = now
 
     async def begin(self, principal: Principal) -> Enrolment:
@@ -71,6 +76,7 @@ class Totp:
         await store.confirm_seed(tx, tenant_id, user_id, factor_id, step)
         await self._recovery.keep(tx, tenant_id, user_id, new)
         await record(tx, self._ledger, tenant_id, user_id, "factor.added", factor="totp")
+        await self._notices.tell(tx, tenant_id, user_id, partial(templates.factor_added, kind="totp"))
 
     async def check_waiting(self, principal: Principal, factor_id: UUID, code: str) -> int:
         """The time step of the code. Raises NotFound("factor_not_found"), Forbidden("factor_wrong")."""

@@ -84,6 +84,18 @@ class Identities:
             raise errors.link_required()
         return await self._add(tx, User(tenant_id, uuid4(), email, verified, name, None, role, disabled=False))
 
+    async def prove_address(self, tx: Transaction, user: User) -> User:
+        """Their mail came back to us. Raises Conflict("link_required") where it is somebody else's proven one."""
+        if user.email_verified or user.email is None:
+            return user
+        await store.lock_identity(tx, user.tenant_id, "email", user.email.lower())
+        if await store.find_verified_email(tx, user.tenant_id, user.email) is not None:
+            raise errors.link_required()
+        proven = replace(user, email_verified=True)
+        await store.update_profile(tx, proven)
+        await notify(tx, "user", user.id)
+        return proven
+
     async def find_by_email(self, tx: Transaction, tenant_id: UUID, email: str) -> list[User]:
         return await store.find_users_by_email(tx, tenant_id, email)
 

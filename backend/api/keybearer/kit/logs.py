@@ -14,7 +14,7 @@ import structlog
 from keybearer.kit import context
 
 _SECRETS = re.compile(
-    r"kb[sgkri]_[0-9A-Za-z]{20,}|sbx_[0-9A-Za-z_-]+"
+    r"kb[sgkrim]_[0-9A-Za-z]{20,}|sbx_[0-9A-Za-z_-]+"
     r"|eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*|(?<=Bearer )\S+"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 )

@@ -13,6 +13,7 @@ GRANT = "kbg_"
 API_KEY = "kbk_"
 REFRESH = "kbr_"
 INVITATION = "kbi_"
+LETTER = "kbm_"
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_LENGTH = 43

@@ -32,6 +32,10 @@ class SignInLimits:
         key = f"sign_in:{model.of_account(tenant_id, email)}:{source.hex()}"
         await _take(self._windows, self._rule, key, "sign_in_account")
 
+    async def check_mail(self, tenant_id: UUID, email: str) -> None:
+        """Counts one mail that somebody asked for to an address, known or not. Raises TooMany("rate_limited")."""
+        await _take(self._windows, self._rule, f"mail:{model.of_account(tenant_id, email)}", "sign_in_account")
+
 
 class RequestLimits:
     """Everything else, `10/second` and bursts unless set otherwise."""

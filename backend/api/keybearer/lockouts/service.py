@@ -8,7 +8,7 @@ A guess is counted before it is looked at and given back when it was right. So a
 a process that dies in between has counted.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -18,15 +18,24 @@ from keybearer.ledger.service import Ledger
 from keybearer.lockouts import errors, metrics, model, store
 from keybearer.lockouts.model import RULES, STRANGERS, Account, Attempt, Method, Source
 
+# Told of each lock, of nobody's account too: it must take as long for one that does not exist.
+OnLock = Callable[[Transaction, Account, Method], Awaitable[None]]
+
 
 class Lockouts:
     """Each method is a transaction of its own, because a guess counts whatever becomes of the request."""
 
     def __init__(
-        self, db: Database, ledger: Ledger, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        db: Database,
+        ledger: Ledger,
+        on_lock: OnLock,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._db = db
         self._ledger = ledger
+        self._on_lock = on_lock
         self._now = now
 
     async def check(self, account: Account, method: Method, source: Source) -> Attempt:
@@ -60,6 +69,7 @@ class Lockouts:
                     detail={"method": attempt.method},
                 ),
             )
+            await self._on_lock(tx, attempt.account, attempt.method)
 
     async def succeeded(self, attempt: Attempt) -> None:
         """It was right: the guesses before it are forgotten."""
@@ -76,6 +86,10 @@ class Lockouts:
         """The person came in, and all the way: from here on, this browser and address have buckets of their own."""
         account = Account.of_user(tenant_id, user_id)
         await store.remember(tx, account, source.digests(account))
+
+    async def forgive(self, tx: Transaction, tenant_id: UUID, user_id: UUID, method: Method) -> None:
+        """The person has another secret of that kind: guesses at the old one count no more, from wherever they came."""
+        await store.forget_all(tx, Account.of_user(tenant_id, user_id), method)
 
     async def erase(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> None:
         await store.erase(tx, tenant_id, user_id)

@@ -45,6 +45,17 @@ async def forget(tx: Transaction, account: Account, method: Method, bucket: byte
     await tx.execute(delete(lockouts).where(_is(account, method, bucket)))
 
 
+async def forget_all(tx: Transaction, account: Account, method: Method) -> None:
+    """In every bucket."""
+    await tx.execute(
+        delete(lockouts).where(
+            lockouts.c.tenant_id == account.tenant_id,
+            lockouts.c.account == account.digest,
+            lockouts.c.method == method,
+        )
+    )
+
+
 async def known_of(tx: Transaction, account: Account, digests: Sequence[bytes]) -> set[bytes]:
     """Those of the sources that the person came in from before."""
     found = await tx.execute(

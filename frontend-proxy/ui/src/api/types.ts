@@ -21,6 +21,7 @@ export type FactorList = Schemas["FactorList"];
 export type BegunApp = Schemas["Totp"];
 export type RecoveryCodes = Schemas["RecoveryCodes"];
 export type AddedPasskey = Schemas["PasskeyAdded"];
+export type Reported = Schemas["Reported"];
 export type Problem = Schemas["Problem"];
 
 /** How a person shows that it is them. */

@@ -1,4 +1,5 @@
 import type { SyntheticEvent } from "react";
+import { Link } from "react-router";
 
 import { hasCode } from "../api/problem";
 import { Refusal } from "../factors/Refusal";
@@ -51,6 +52,12 @@ export function PasswordForm({ signIn }: { signIn: PasswordSignIn }) {
         />
       )}
       {error && !locked && <ProblemNote error={error} />}
+      {hasCode(error, "address_unproven") && (
+        <Link to="/verify-email" state={{ email }}>
+          Enter the code of the mail
+        </Link>
+      )}
+      {hasCode(error, "password_reset_needed") && <Link to="/reset-password">Choose a new password</Link>}
       <Button type="submit" look="primary" size="large" isDisabled={email.trim() === "" || password === ""} isPending={pending}>
         Sign in
       </Button>
@@ -59,6 +66,10 @@ export function PasswordForm({ signIn }: { signIn: PasswordSignIn }) {
           Use a recovery code
         </Button>
       )}
+      <p className="signin-links">
+        <Link to="/reset-password">Forgot your password?</Link>
+        <Link to="/register">Create an account</Link>
+      </p>
     </form>
   );
 }

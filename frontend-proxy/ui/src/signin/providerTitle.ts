@@ -2,6 +2,7 @@ import type { Provider } from "../api/types";
 
 /** What somebody signed in with, in a sentence: a provider, or what Keybearer keeps itself. */
 export function wayWords(via: string, titleOf: (provider: string) => string): string {
+  if (via === "email") return "a mail";
   return via === "password" || via === "passkey" ? `a ${via}` : titleOf(via);
 }
 

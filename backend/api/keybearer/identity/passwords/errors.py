@@ -39,5 +39,13 @@ def expired() -> Forbidden:
     )
 
 
+def reset_needed() -> Forbidden:
+    return Forbidden(
+        "password_reset_needed",
+        'This password is right, and lets nobody in any more. Choose another one with "Forgot password", or ask '
+        "whoever runs this Keybearer for one.",
+    )
+
+
 def none_yet() -> Conflict:
     return Conflict("no_password", "This account has no password. You sign in with a provider.")

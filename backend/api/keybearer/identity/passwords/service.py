@@ -84,6 +84,10 @@ class Passwords:
         """Everybody's hash."""
         return await store.all_hashes(tx, tenant_id)
 
+    async def void(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> bool:
+        """It lets nobody in any more, until another one is set. False where there is none."""
+        return await store.void(tx, tenant_id, user_id)
+
     async def replace_hash(self, tx: Transaction, tenant_id: UUID, user_id: UUID, stored: Stored, encoded: str) -> None:
         await store.replace_hash(tx, tenant_id, user_id, stored.hash, encoded)
 

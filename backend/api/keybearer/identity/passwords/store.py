@@ -15,7 +15,7 @@ async def find(tx: Transaction, tenant_id: UUID, user_id: UUID, *, hold: bool = 
     """With `hold`, it stays as it is until the transaction's end."""
     query = select(passwords).where(passwords.c.tenant_id == tenant_id, passwords.c.user_id == user_id)
     row = (await tx.execute(query.with_for_update() if hold else query)).first()
-    return Stored(row.hash, tuple(row.previous), row.changed_at) if row else None
+    return Stored(row.hash, tuple(row.previous), row.changed_at, row.voided_at is not None) if row else None
 
 
 async def find_owner(tx: Transaction, tenant_id: UUID, email: str) -> UUID | None:
@@ -36,7 +36,7 @@ async def all_hashes(tx: Transaction, tenant_id: UUID) -> dict[UUID, str]:
 
 async def set_hash(tx: Transaction, tenant_id: UUID, user_id: UUID, encoded: str, previous: list[str]) -> None:
     """`previous` replaces what was kept."""
-    row = {"hash": encoded, "previous": previous, "changed_at": func.now()}
+    row = {"hash": encoded, "previous": previous, "changed_at": func.now(), "voided_at": None}
     await tx.execute(
         postgresql.insert(passwords)
         .values(tenant_id=tenant_id, user_id=user_id, **row)
@@ -51,3 +51,13 @@ async def replace_hash(tx: Transaction, tenant_id: UUID, user_id: UUID, old: str
         .where(passwords.c.tenant_id == tenant_id, passwords.c.user_id == user_id, passwords.c.hash == old)
         .values(hash=new)
     )
+
+
+async def void(tx: Transaction, tenant_id: UUID, user_id: UUID) -> bool:
+    """False where there is none."""
+    voided = await tx.execute(
+        update(passwords)
+        .where(passwords.c.tenant_id == tenant_id, passwords.c.user_id == user_id)
+        .values(voided_at=func.coalesce(passwords.c.voided_at, func.now()))
+    )
+    return voided.rowcount == 1

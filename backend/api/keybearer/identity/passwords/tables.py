@@ -12,4 +12,5 @@ passwords = Table(
     Column("hash", Text, nullable=False),
     Column("previous", ARRAY(Text), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("voided_at", DateTime(timezone=True)),
 )

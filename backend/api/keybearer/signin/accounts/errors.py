@@ -17,3 +17,11 @@ def address_unproven() -> Forbidden:
     return Forbidden(
         "address_unproven", "Confirm your email address first: open the link, or type the code, that was mailed to you."
     )
+
+
+def confirmed_but_factor_required(factors: Sequence[str]) -> NotSignedIn:
+    return NotSignedIn(
+        "factor_required",
+        "The address is confirmed. This account asks for a second factor: sign in with the password and with that.",
+        extra={"factors": list(factors)},
+    )

@@ -19,12 +19,14 @@ class GuardedPasswords:
         self._lockouts = lockouts
 
     async def has(self, tx: Transaction, tenant_id: UUID, user_id: UUID) -> bool:
-        return await self._passwords.find(tx, tenant_id, user_id) is not None
+        stored = await self._passwords.find(tx, tenant_id, user_id)
+        return stored is not None and not stored.void
 
     async def verify(self, tenant_id: UUID, user_id: UUID, password: str, source: Source) -> bool:
         async with self._db.transaction(tenant_id) as tx:
             stored = await self._passwords.find(tx, tenant_id, user_id)
-        return await self.check(Account.of_user(tenant_id, user_id), password, stored, source)
+        right = await self.check(Account.of_user(tenant_id, user_id), password, stored, source)
+        return right and stored is not None and not stored.void
 
     async def check(self, account: Account, password: str, stored: Stored | None, source: Source) -> bool:
         """Raises TooMany (`account_locked`, `busy`)."""

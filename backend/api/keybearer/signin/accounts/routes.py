@@ -152,21 +152,24 @@ class AcceptedWire(Wire):
     detail: str
 
 
-def routes(accounts: Accounts, passkeys: PasskeySignIn, cookie: SessionCookie, *, secure: bool) -> APIRouter:
+def routes(accounts: Accounts, passkeys: PasskeySignIn, entry: "Entry") -> APIRouter:
     router = APIRouter(tags=["sign-in"])
-    entry = _Entry(cookie, FlowCookie(secure), DeviceCookie(secure))
     _add_passwords(router, accounts, entry)
     _add_passkeys(router, passkeys, entry)
     return router
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """The cookies that somebody comes with, and goes with."""
 
     session: SessionCookie
     flow: FlowCookie
     device: DeviceCookie
+
+    @classmethod
+    def of(cls, session: SessionCookie, *, secure: bool) -> "Entry":
+        return cls(session, FlowCookie(secure), DeviceCookie(secure))
 
     async def client(self, request: Request, tenant: Tenant, mode: str | None) -> Client:
         """A cookie is for pages of our own: another site's, even one that may call us, is given none."""
@@ -191,7 +194,7 @@ class _Entry:
         return response
 
 
-def _add_passwords(router: APIRouter, accounts: Accounts, entry: _Entry) -> None:
+def _add_passwords(router: APIRouter, accounts: Accounts, entry: Entry) -> None:
     @router.post(
         "/auth/register",
         status_code=201,
@@ -237,7 +240,7 @@ def _add_passwords(router: APIRouter, accounts: Accounts, entry: _Entry) -> None
         await accounts.change_password(tenant_of(request.scope), principal, body.current, body.new, source)
 
 
-def _add_passkeys(router: APIRouter, passkeys: PasskeySignIn, entry: _Entry) -> None:
+def _add_passkeys(router: APIRouter, passkeys: PasskeySignIn, entry: Entry) -> None:
     @router.post("/auth/login/passkey/options", responses=problems(429), summary="Begin to sign in with a passkey")
     async def begin_passkey_login(request: Request, response: Response) -> RequestOptions:
         """Works once, for five minutes, in this browser."""

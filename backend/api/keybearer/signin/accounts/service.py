@@ -21,20 +21,22 @@ from keybearer.identity.passwords.model import Stored
 from keybearer.identity.passwords.service import Passwords
 from keybearer.identity.service import Identities
 from keybearer.kit.database import Database, Transaction
-from keybearer.kit.errors import Conflict, KeybearerError, TooMany
+from keybearer.kit.errors import KeybearerError, TooMany
 from keybearer.kit.principal import Principal
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
+from keybearer.letters.errands import Errands
+from keybearer.letters.notices import Notices
 from keybearer.limits.service import SignInLimits
 from keybearer.lockouts.model import Account, Source
 from keybearer.lockouts.service import Lockouts
+from keybearer.mail import templates
 from keybearer.sessions.model import Proof
 from keybearer.sessions.service import Sessions
 from keybearer.signin import metrics
 from keybearer.signin.accounts.errors import address_unproven, factor_required
 from keybearer.signin.accounts.factors import SecondFactors
 from keybearer.signin.accounts.guessing import GuardedPasswords
-from keybearer.signin.accounts.letters import Letters
 from keybearer.signin.accounts.model import Credentials, Newcomer, Second, words_of
 from keybearer.signin.entrance import Client, Entered, Entrance
 from keybearer.tenancy.model import Tenant
@@ -79,7 +81,8 @@ class Accounts:
         guarded: GuardedPasswords,
         factors: SecondFactors,
         lockouts: Lockouts,
-        letters: Letters,
+        errands: Errands,
+        notices: Notices,
         limits: SignInLimits,
         rules: Rules,
         *,
@@ -95,13 +98,14 @@ class Accounts:
         self._guarded = guarded
         self._factors = factors
         self._lockouts = lockouts
-        self._letters = letters
+        self._errands = errands
+        self._notices = notices
         self._limits = limits
         self._rules = rules
         self._now = now
 
     async def register(self, tenant: Tenant, newcomer: Newcomer, client: Client) -> Entered | None:
-        """None: a letter was sent, to whomever the address belongs to.
+        """None: it is done while nobody waits, and whoever the address belongs to is told by mail.
 
         Raises Forbidden (`registration_closed`, `invitation_needed`), BadInput (`email_invalid`, `password_refused`),
         TooMany (`rate_limited`, `busy`); and without mail Conflict (`address_taken`, `link_required`).
@@ -110,26 +114,20 @@ class Accounts:
         self._check_may_register(newcomer)
         email = address.checked(newcomer.email)
         encoded = await self._passwords.hash_new(newcomer.password, words=words_of(email, newcomer.name))
-        by_letter = self._letters.enabled and newcomer.invitation is None
-        try:
+        if self._errands.enabled and newcomer.invitation is None:
+            await self._limits.check_mail(tenant.id, email)
             async with self._db.transaction(tenant.id) as tx:
-                user = await self._add(tx, tenant, newcomer, email, encoded)
-                if by_letter:
-                    await self._letters.confirm(tx, tenant, user)
-                    return None
-                entered = await self._let_in(tx, tenant, user, client, _METHOD)
-        except Conflict:
-            if not by_letter:
-                raise
-            async with self._db.transaction(tenant.id) as tx:
-                await self._letters.registered_already(tx, tenant, email)
+                await self._errands.ask(tx, tenant.id, "register", email=email, name=newcomer.name, password=encoded)
             return None
+        async with self._db.transaction(tenant.id) as tx:
+            user = await self._add(tx, tenant, newcomer, email, encoded)
+            entered = await self._let_in(tx, tenant, user, client, _METHOD)
         return await self._entrance.with_room(tenant, entered)
 
     async def sign_in(self, tenant: Tenant, credentials: Credentials, client: Client) -> Entered:
         """Raises NotSignedIn (`credentials_wrong`, `factor_required`), Forbidden (`factor_wrong`, `user_disabled`,
-        `address_unproven`, `password_expired`), Conflict("challenge_ended"), BadInput("password_refused"), TooMany
-        (`rate_limited`, `account_locked`, `busy`).
+        `address_unproven`, `password_reset_needed`, `password_expired`), Conflict("challenge_ended"),
+        BadInput("password_refused"), TooMany (`rate_limited`, `account_locked`, `busy`).
         """
         await self._limits.check_address("login")
         known = await self._look_up(tenant, credentials.email, client.source)
@@ -150,8 +148,8 @@ class Accounts:
     ) -> None:
         """Ends the person's other sessions.
 
-        Raises Conflict("no_password"), Forbidden("password_wrong"), BadInput("password_refused"), TooMany
-        (`rate_limited`, `account_locked`, `busy`).
+        Raises Conflict("no_password"), Forbidden (`password_wrong`, `password_reset_needed`),
+        BadInput("password_refused"), TooMany (`rate_limited`, `account_locked`, `busy`).
         """
         await self._limits.check_account(tenant.id, principal.email or str(principal.user_id))
         async with self._db.transaction(tenant.id) as tx:
@@ -171,15 +169,17 @@ class Accounts:
             user = await self._still(tx, tenant, principal.user_id, stored)
             if user is None:
                 raise password_errors.current_wrong()
+            if stored.void:
+                raise password_errors.reset_needed()
             await self._passwords.set(tx, tenant.id, user.id, encoded)
             await self._sessions.end_others(principal, tx)
-            await self._letters.password_changed(tx, tenant, user)
+            await self._notices.tell(tx, tenant.id, user.id, templates.password_changed)
             await self._ledger.record(tx, _entry(tenant, user.id, "password.changed"))
 
     def _check_may_register(self, newcomer: Newcomer) -> None:
         if self._rules.registration == CLOSED:
             raise errors.registration_closed()
-        anybody = self._rules.registration == OPEN and (self._letters.enabled or self._rules.reveals)
+        anybody = self._rules.registration == OPEN and (self._errands.enabled or self._rules.reveals)
         if newcomer.invitation is None and not anybody:
             raise errors.invitation_needed()
 
@@ -224,8 +224,10 @@ class Accounts:
             if credentials.second.empty:
                 raise factor_required(known.factors)
             shown = await self._factors.check(tenant, known.account, credentials.second, client)
-        if self._letters.enabled and not user.email_verified:
+        if self._errands.enabled and not user.email_verified:
             raise address_unproven()
+        if stored.void:
+            raise password_errors.reset_needed()
         chosen = await self._replacement(user, stored, credentials, has_factor=bool(known.factors))
         upgraded = None if chosen else await self._passwords.upgraded(credentials.password, stored)
         async with self._db.transaction(tenant.id) as tx:
@@ -235,7 +237,7 @@ class Accounts:
             if chosen is not None:
                 await self._passwords.set(tx, tenant.id, user.id, chosen)
                 await self._sessions.end_all(tx, tenant.id, user.id)
-                await self._letters.password_changed(tx, tenant, present)
+                await self._notices.tell(tx, tenant.id, user.id, templates.password_changed)
                 await self._ledger.record(tx, _entry(tenant, user.id, "password.changed"))
             elif upgraded is not None:
                 await self._passwords.replace_hash(tx, tenant.id, user.id, stored, upgraded)
@@ -274,7 +276,12 @@ class Accounts:
             return None
         user = await self._identities.find_user(tx, tenant.id, user_id)
         present = await self._passwords.hold(tx, tenant.id, user_id)
-        if user is None or user.disabled or present is None or present.hash != stored.hash:
+        if (
+            user is None
+            or user.disabled
+            or present is None
+            or (present.hash, present.void) != (stored.hash, stored.void)
+        ):
             return None
         return user
 
