@@ -70,6 +70,13 @@ async def test_guesses_lock_whoever_exists_or_not(world: World, email: str) -> N
     assert await guess(world, 6, email=email) == ["credentials_wrong"] * 5 + ["account_locked"]
 
 
+async def test_an_operator_lifts_a_lock_with_a_new_password(world: World) -> None:
+    await world.register()
+    await guess(world, 6)
+    await world.people.operating.reset_password(world.tenant, "dora@example.com", OTHER)
+    assert await said(world.sign_in(password=OTHER, client=ELSEWHERE)) is None
+
+
 async def test_guesses_of_strangers_do_not_keep_the_owner_out(world: World) -> None:
     await world.register()
     await guess(world, 6)

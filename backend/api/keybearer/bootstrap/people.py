@@ -104,7 +104,7 @@ def build(
     )
     return People(
         accounts=accounts,
-        operating=Operating(db, identities, passwords, invitations, sessions, ledger, second),
+        operating=Operating(db, identities, passwords, invitations, sessions, ledger, second, lockouts),
         passkey_sign_in=PasskeySignIn(db, identities, passkeys, entrance, ledger, limits),
         confirming=Confirming(db, identities, passwords, links, errands, second, entrance, ledger, limits),
         resetting=Resetting(

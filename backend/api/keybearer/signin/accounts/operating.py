@@ -13,6 +13,7 @@ from keybearer.kit.database import Database, Transaction
 from keybearer.kit.errors import BadInput, Conflict
 from keybearer.ledger.model import Entry
 from keybearer.ledger.service import Ledger
+from keybearer.lockouts.service import Lockouts
 from keybearer.sessions.service import Sessions
 from keybearer.signin.accounts.factors import SecondFactors
 from keybearer.signin.accounts.model import words_of
@@ -44,6 +45,7 @@ class Operating:
         sessions: Sessions,
         ledger: Ledger,
         factors: SecondFactors,
+        lockouts: Lockouts,
     ) -> None:
         self._db = db
         self._identities = identities
@@ -52,6 +54,7 @@ class Operating:
         self._sessions = sessions
         self._ledger = ledger
         self._factors = factors
+        self._lockouts = lockouts
 
     async def create(self, tenant: Tenant, email: str, name: str, role: str, password: str) -> User:
         """Whoever runs the installation says whose address it is.
@@ -67,7 +70,8 @@ class Operating:
         return user
 
     async def reset_password(self, tenant: Tenant, email: str, password: str) -> int:
-        """How many sessions ended: all of the person's. Gives a first password to somebody who had none.
+        """How many sessions ended: all of the person's. Gives a first password to somebody who had none, and lifts a
+        lock that wrong passwords brought.
 
         Raises NotFound("account_not_found"), BadInput("password_refused").
         """
@@ -81,6 +85,7 @@ class Operating:
             if not await self._identities.hold(tx, tenant.id, user.id):
                 raise account_not_found()
             await self._passwords.set(tx, tenant.id, user.id, encoded)
+            await self._lockouts.forgive(tx, tenant.id, user.id, "password")
             ended = await self._sessions.end_all(tx, tenant.id, user.id)
             await self._record(tx, tenant, user.id, "password.reset", {"sessions": ended})
         return ended
