@@ -43,7 +43,7 @@ async def test_every_tenants_rows_are_in_it_and_what_is_short_lived_is_not(popul
     tables = {row[0] for row in await populated.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'keybearer'")}
     assert tables - made.counts.keys() == {
         "alembic_version", "leases", "outbox", "flows", "passkey_challenges", "sessions", "bearers", "refresh_journal",
-        "refresh_families", "refresh_tokens", "api_keys", "invitations",
+        "refresh_families", "refresh_tokens", "api_keys", "invitations", "errands", "letters",
     }  # fmt: skip
     found = contents(made.path, populated.keys.keyring)
     assert "Zoë" in found["users"].decode()
