@@ -1,3 +1,4 @@
+-- What goes with a person goes by itself, because a server of the version before does not know of it.
 -- When whoever uses a session last proved who they are, and by what.
 ALTER TABLE sessions ADD COLUMN proved_at timestamptz, ADD COLUMN proved_by text;
 
@@ -12,7 +13,7 @@ CREATE TABLE totp_factors (
   confirmed_at timestamptz,
   last_used_at timestamptz,
   PRIMARY KEY (tenant_id, id),
-  FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id)
+  FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE
 );
 -- One that works, and one that waits to be confirmed and takes its place then.
 CREATE UNIQUE INDEX totp_factors_one ON totp_factors (tenant_id, user_id, (confirmed_at IS NOT NULL));
@@ -28,7 +29,7 @@ CREATE TABLE recovery_codes (
   used_at timestamptz,
   PRIMARY KEY (tenant_id, id),
   UNIQUE (tenant_id, user_id, selector),
-  FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id)
+  FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE
 );
 
 CREATE TABLE passkeys (
@@ -44,7 +45,7 @@ CREATE TABLE passkeys (
   last_used_at timestamptz,
   PRIMARY KEY (tenant_id, id),
   UNIQUE (tenant_id, credential_id),
-  FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id)
+  FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX passkeys_user ON passkeys (tenant_id, user_id);
 
@@ -56,7 +57,7 @@ CREATE TABLE passkey_challenges (
   browser_hash bytea NOT NULL,
   expires_at timestamptz NOT NULL,
   PRIMARY KEY (tenant_id, hash),
-  FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id)
+  FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX passkey_challenges_expiry ON passkey_challenges (expires_at);
 
@@ -83,7 +84,7 @@ CREATE TABLE known_sources (
   source bytea NOT NULL,
   last_used_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (tenant_id, user_id, source),
-  FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id)
+  FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX known_sources_age ON known_sources (last_used_at);
 
