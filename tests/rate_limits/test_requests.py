@@ -1,5 +1,6 @@
 """The limits as they come, before a real server."""
 
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -82,9 +83,26 @@ def test_people_are_counted_by_session_and_agents_by_grant(hourly: Installation)
         assert found[200] >= 20
 
 
-def test_tokens_that_are_none_count_for_their_address(hourly: Installation) -> None:
+def test_programs_of_one_address_are_counted_by_their_access_tokens(make) -> None:
+    site = make(**UNITS, REGISTRATION_REVEALS="true")
+    programs = site.browser()
+    found: list[str] = []
+    for name in ("dora", "emil"):
+        who = {"email": f"{name}@example.com", "password": "violet kettle under nine bridges", "full_name": name}
+        found.append(programs.post("/api/auth/register", json=who).raise_for_status().json()["access_token"])
+    for token in found:
+        bearer = {"authorization": f"Bearer {token}"}
+        assert ask(programs, "/api/auth/me", 1, **bearer) == {200: 1}
+        assert ask(programs, "/api/connections", 33, **bearer) == {200: 30, 429: 3}
+
+
+@pytest.mark.parametrize("made_up", ["grant", "access token"])
+def test_tokens_that_are_none_count_for_their_address(hourly: Installation, made_up: str) -> None:
     def guess() -> int:
-        return hourly.call(tokens.new(tokens.GRANT), "spotify/v1/me").status_code
+        token = (
+            tokens.new(tokens.GRANT) if made_up == "grant" else f"eyJhbGciOiJFZERTQSJ9.{secrets.token_hex(20)}.xxxxxxxx"
+        )
+        return hourly.browser().get("/api/connections", headers={"authorization": f"Bearer {token}"}).status_code
 
     assert Counter(guess() for _ in range(33)) == {401: 30, 429: 3}
     assert ask(hourly.browser(), "/api/auth/providers", 1) == {200: 1}

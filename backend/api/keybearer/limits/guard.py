@@ -20,6 +20,8 @@ _PROXY = "/api/proxy/"
 # for hours.
 _EXEMPT = frozenset({"/api/auth/me", "/api/auth/check", "/api/health", "/api/events"})
 _SECRET = re.compile(rb"kb[a-z]_[0-9A-Za-z]{20,}")
+# An access token; whether it is one of ours turns out later, as with the others.
+_JWT = re.compile(rb"(?i:bearer) (eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,4000})")
 
 
 class RequestGuard:
@@ -62,9 +64,11 @@ class RequestGuard:
                 await self._limits.count_guess()
 
     def _digest(self, scope: Scope) -> bytes | None:
-        """Of the grant, the key or the session that the request brings, where its checksum fits."""
+        """Of the grant, key or session that the request brings, where its checksum fits; or of an access token."""
         presented = headers.first(scope["headers"], b"authorization")
         if presented is not None:
+            if access := _JWT.fullmatch(presented):
+                return tokens.digest_of(access[1])
             found = _SECRET.search(presented)
             token = found[0].decode() if found else ""
         else:
