@@ -53,7 +53,9 @@ def serve(
 
 @app.command()
 def migrate(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the SQL that would be run, and do nothing.")
+    ] = False,
     roles: Annotated[bool, typer.Option("--roles", help="Make the database roles, with a login that may.")] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Only wait until KEYBEARER_DATABASE_URL has the schema.")

@@ -19,8 +19,11 @@ def migrate(*, dry_run: bool, roles: bool) -> None:
         _roles(dry_run=dry_run)
         return
     outcome = waiting.run(runner.migrate(migration_database_url(), dry_run=dry_run))
+    if dry_run and outcome.pending:
+        typer.echo(runner.script(outcome))
+        return
     for step in outcome.pending:
-        typer.echo(f"{'would apply' if dry_run else 'applied'} {step}")
+        typer.echo(f"applied {step}")
     if outcome.newer:
         typer.echo(f"The database is at a newer schema ({outcome.after}) than this version; there is nothing to do.")
     elif not outcome.pending:

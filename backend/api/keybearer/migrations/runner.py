@@ -86,6 +86,28 @@ def roles_script() -> str:
     return (_FOLDER / "roles.sql").read_text(encoding="utf-8")
 
 
+def script(outcome: Outcome) -> str:
+    """What `migrate` would run to get from there to here, as psql takes it."""
+    lines = [
+        "BEGIN;",
+        "SET LOCAL ROLE keybearer_owner;",
+        f"CREATE SCHEMA IF NOT EXISTS {SCHEMA};",
+        f"GRANT USAGE ON SCHEMA {SCHEMA} TO keybearer_app;",
+        f"SET LOCAL search_path = {SCHEMA};",
+        "CREATE TABLE IF NOT EXISTS alembic_version (version_num varchar(32) PRIMARY KEY);",
+    ]
+    for step in outcome.pending:
+        (file,) = (_FOLDER / "versions").glob(f"{step.partition(' ')[0]}_*.sql")
+        lines += [f"-- {step}", file.read_text(encoding="utf-8").strip()]
+    lines += [
+        "DELETE FROM alembic_version;",
+        f"INSERT INTO alembic_version VALUES ('{outcome.after}');",  # noqa: S608 -- a number of ours
+        "GRANT SELECT ON alembic_version TO keybearer_app;",
+        "COMMIT;",
+    ]
+    return "\n".join(lines)
+
+
 async def current(connection: "asyncpg.Connection[Any]") -> Schema:
     """The application's login may ask too."""
     if await connection.fetchval("SELECT to_regclass('keybearer.alembic_version')") is None:
