@@ -22,6 +22,9 @@ REQUIRED = {
 
 # What a setting is refused without.
 COMPANIONS = {
+    "ADMIN_EMAIL": {"ADMIN_PASSWORD_FILE": "/etc/keybearer/admin-password"},
+    "ADMIN_PASSWORD_FILE": {"ADMIN_EMAIL": "me@example.com"},
+    "ADMIN_PASSWORD_HASH": {"ADMIN_EMAIL": "me@example.com"},
     "LIVEKIT_URL": {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret"},
     "SMTP_URL": {"MAIL_FROM": "keybearer@example.com"},
 }

@@ -11,6 +11,7 @@ import structlog
 
 from keybearer.backups.settled import check_settled
 from keybearer.bootstrap import people as people_parts
+from keybearer.bootstrap import single_admin
 from keybearer.bootstrap.background import Background
 from keybearer.bootstrap.guard import check_database
 from keybearer.bootstrap.people import People
@@ -310,6 +311,7 @@ async def open_services(settings: Settings, *, background: bool = True) -> Async
         await services.tenancy.start()
         await services.calls.start()
         if background:
+            await single_admin.configure(settings, services.people, services.tenancy.default)
             work.start()
         yield services
     finally:

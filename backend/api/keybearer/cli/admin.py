@@ -53,6 +53,19 @@ def reset_password(email: Email) -> None:
     typer.echo(f"The password of {email} is set. Sessions ended: {ended}.")
 
 
+@app.command("hash")
+def hash_password(email: Email) -> None:
+    """Print the hash of a password for ADMIN_PASSWORD_HASH. It is asked for, or read from standard input."""
+    from keybearer.identity.passwords.hashing import Hashing
+    from keybearer.identity.passwords.policy import Policy
+    from keybearer.identity.passwords.service import Passwords
+    from keybearer.signin.accounts.model import words_of
+
+    password, hashing = _password(), Hashing()
+    with failures.explained():
+        typer.echo(asyncio.run(Passwords(hashing, Policy()).hash_new(password, words=words_of(email, email))))
+
+
 @app.command()
 def invite(email: Email, role: Role = "member") -> None:
     """Let somebody register with that address within seven days. Prints the invitation, which works once."""

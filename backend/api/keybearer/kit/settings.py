@@ -49,6 +49,9 @@ class Settings:
     smtp_url: str | None = field(repr=False, default=None)
     mail_from: str | None = None
     mail_name: str = "Keybearer"
+    admin_email: str | None = None
+    admin_password_file: Path | None = None
+    admin_password_hash: str | None = field(repr=False, default=None)
     registration: str = "open"
     registration_reveals: bool = False
     password_minimum: int = 15
@@ -80,6 +83,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     """Raises ConfigurationError naming the first setting that is missing or unsafe."""
     source = _Source(environment)
     database_url = source.required("DATABASE_URL")
+    _check_admin(source)
     return Settings(
         public_url=_public_url(source.required("PUBLIC_URL")),
         database_url=database_url,
@@ -108,7 +112,12 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         smtp_url=_smtp_url(source),
         mail_from=_mail_from(source.text("MAIL_FROM")),
         mail_name=source.text("MAIL_NAME") or "Keybearer",
-        registration=source.choice("REGISTRATION", "open", ("open", "invite", "closed")),
+        admin_email=source.text("ADMIN_EMAIL"),
+        admin_password_file=source.path("ADMIN_PASSWORD_FILE"),
+        admin_password_hash=source.text("ADMIN_PASSWORD_HASH"),
+        registration=source.choice(
+            "REGISTRATION", "closed" if source.text("ADMIN_EMAIL") else "open", ("open", "invite", "closed")
+        ),
         registration_reveals=source.flag("REGISTRATION_REVEALS"),
         password_minimum=source.number("PASSWORD_MINIMUM", 15, 8, 128),
         password_minimum_with_factor=source.number("PASSWORD_MINIMUM_WITH_FACTOR", 8, 8, 128),
@@ -180,6 +189,17 @@ def _limit(source: "_Source", name: str, default: str) -> str:
     if not _LIMIT.fullmatch(value):
         raise ConfigurationError(f"{PREFIX}{name} must look like {default}: a number per second, minute or hour.")
     return value
+
+
+def _check_admin(source: "_Source") -> None:
+    email, passwords = source.text("ADMIN_EMAIL"), ("ADMIN_PASSWORD_FILE", "ADMIN_PASSWORD_HASH")
+    given = sum(source.text(name) is not None for name in passwords)
+    if email is None and given:
+        source.required("ADMIN_EMAIL")
+    if email is not None and given != 1:
+        raise ConfigurationError(
+            "KEYBEARER_ADMIN_EMAIL goes with one of KEYBEARER_ADMIN_PASSWORD_FILE and KEYBEARER_ADMIN_PASSWORD_HASH."
+        )
 
 
 def _access_token_key_file(source: "_Source") -> Path | None:

@@ -73,6 +73,10 @@ class Passwords:
         kept = [before.hash, *before.previous][: self._rules.history] if before else []
         await store.set_hash(tx, tenant_id, user_id, encoded, kept)
 
+    def is_outdated(self, encoded: str) -> bool:
+        """Whether the next sign-in would replace it."""
+        return self._hashing.is_outdated(encoded)
+
     def is_usable(self, encoded: str) -> bool:
         return self._hashing.is_usable(encoded)
 

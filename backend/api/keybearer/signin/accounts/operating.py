@@ -7,6 +7,7 @@ from keybearer.identity import address
 from keybearer.identity.errors import account_not_found
 from keybearer.identity.invitations.service import Invitations
 from keybearer.identity.model import User
+from keybearer.identity.passwords.model import Stored
 from keybearer.identity.passwords.service import Passwords
 from keybearer.identity.service import Identities
 from keybearer.kit.database import Database, Transaction
@@ -90,6 +91,35 @@ class Operating:
             await self._record(tx, tenant, user.id, "password.reset", {"sessions": ended})
         return ended
 
+    async def configure_admin(self, tenant: Tenant, email: str, password: str | None, encoded: str | None) -> bool:
+        """Makes the admin whom the settings name, with the password or the hash of one that they name. Whether anything
+        was done.
+
+        The settings count: what was changed here since is changed back. Raises BadInput (`email_invalid`,
+        `password_refused`), Conflict("link_required").
+        """
+        kept = address.checked(email)
+        user, stored = await self._admin(tenant, kept)
+        same = stored is not None and not stored.void and await self._is_same(stored, password, encoded)
+        if same and user is not None and user.role == "admin" and not user.disabled:
+            return False
+        if encoded is None:
+            encoded = await self._passwords.hash_new(password or "", words=words_of(kept, kept))
+        async with self._db.transaction(tenant.id) as tx:
+            if user is None:
+                user = await self._identities.register_local(tx, tenant.id, kept, kept, role="admin", verified=True)
+            await self._identities.set_role(tx, user, "admin")
+            await self._identities.set_disabled(tx, user, disabled=False)
+            if not same:
+                await self._passwords.set(tx, tenant.id, user.id, encoded)
+                await self._sessions.end_all(tx, tenant.id, user.id)
+            await self._record(tx, tenant, user.id, "account.configured", {"account": kept})
+        return True
+
+    def is_our_hash(self, encoded: str) -> bool:
+        """Made by `hash_password`, or by anything else with today's parameters."""
+        return not self._passwords.is_outdated(encoded)
+
     async def invite(self, tenant: Tenant, email: str, role: str) -> str:
         """The token, shown this once. Raises BadInput("email_invalid")."""
         kept = address.checked(email)
@@ -169,6 +199,19 @@ class Operating:
         except Conflict:
             return False
         return True
+
+    async def _admin(self, tenant: Tenant, email: str) -> tuple[User | None, Stored | None]:
+        async with self._db.transaction(tenant.id) as tx:
+            owner = await self._passwords.find_owner(tx, tenant.id, email)
+            if owner is None:
+                return None, None
+            user = await self._identities.find_user(tx, tenant.id, owner)
+            return user, await self._passwords.find(tx, tenant.id, owner)
+
+    async def _is_same(self, stored: Stored, password: str | None, encoded: str | None) -> bool:
+        if encoded is not None:
+            return stored.hash == encoded
+        return await self._passwords.verify(password or "", stored)
 
     async def _find(self, tx: Transaction, tenant: Tenant, email: str) -> User:
         """Who signs in with the address and a password; else who alone has it."""
