@@ -12,7 +12,7 @@ from cluster.render import CHART, HOST, kind, label
 pytestmark = pytest.mark.cluster
 
 ON = {"monitoring": {"enabled": True}}
-ALWAYS = {"slo", "service", "maintenance"}
+ALWAYS = {"slo", "service", "accounts", "maintenance"}
 RUNBOOKS = "https://github.com/keybearer/keybearer/blob/main/docs/runbooks/"
 
 
@@ -78,7 +78,7 @@ def test_the_files_and_their_render_differ_in_names_alone() -> None:
         ),
         "PrometheusRule",
     )
-    names = ["slo", "service", "maintenance", "database", "backup", "restore-drill", "operator"]
+    names = ["slo", "service", "accounts", "maintenance", "database", "backup", "restore-drill", "operator"]
     files = [(CHART / "files" / "prometheus" / f"{name}.yaml").read_text(encoding="utf-8") for name in names]
 
     assert item["spec"]["groups"] == [group for text in files for group in yaml.safe_load(text)["groups"]]
