@@ -15,9 +15,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
 def scale(release: Release, pods: int) -> None:
-    """As its autoscaler would. The fields stay helm's, or an upgrade would find them in another's hands."""
-    change = json.dumps({"spec": {"minReplicas": pods, "maxReplicas": pods}})
-    release.namespace.kubectl("patch", "hpa", f"{FULL}-backend", "--type=merge", "--field-manager=helm", "-p", change)
+    """By an upgrade, because a patch would be another hand on fields that a later upgrade sets."""
+    release.helm("upgrade", backend={"hpa": {"min": pods, "max": pods}, "preStopSeconds": 5})
     release.namespace.until(lambda: len(release.pods("backend")) == pods)
 
 
